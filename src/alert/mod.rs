@@ -1,0 +1,143 @@
+//! Alerts: what a human or a system hears about. Pure.
+//!
+//! [`Alert`] is the JSON of the contract, field by field: sent by webhook and Kafka, printed by `console` and `scan`,
+//! stored in the outbox. Fields are added, never removed or renamed.
+
+use crate::analyzer::Finding;
+use crate::record::Level;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Raised only if a field ever had to be removed or renamed.
+pub const SCHEMA: u32 = 1;
+/// Raised when the same input would get another fingerprint.
+pub const FINGERPRINT_VERSION: u32 = 1;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Alert {
+    pub schema: u32,
+    pub id: String,
+    pub status: Status,
+    pub reason: Reason,
+    pub severity: Level,
+    pub fingerprint: String,
+    pub fingerprint_version: u32,
+    pub title: String,
+    pub message: Option<String>,
+    pub text: Option<String>,
+    pub template: Option<String>,
+    pub level: Option<Level>,
+    pub kind: Kind,
+    pub language: Option<String>,
+    pub timestamp: Option<jiff::Timestamp>,
+    pub observed_at: jiff::Timestamp,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub clock_suspect: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub late: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
+    pub source: Option<SourcePlace>,
+    pub detectors: Vec<Finding>,
+    pub fields: serde_json::Map<String, serde_json::Value>,
+    #[serde(default)]
+    pub context: Context,
+    pub count: u64,
+    pub first_seen: jiff::Timestamp,
+    pub last_seen: jiff::Timestamp,
+    pub host: Host,
+    pub labels: BTreeMap<String, String>,
+    /// Only in a digest: the worst in full, the rest counted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<serde_json::Value>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    Firing,
+    Repeated,
+    Resolved,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reason {
+    New,
+    Again,
+    Spiking,
+    Ongoing,
+    Quiet,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A stack trace or crash.
+    Exception,
+    /// Anything else from a log.
+    Record,
+    Absence,
+    Loss,
+    Digest,
+    /// Our own news: was down, heartbeat, self-trouble.
+    Agent,
+    Test,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourcePlace {
+    pub name: String,
+    pub path: String,
+    pub first_line: Option<u64>,
+    pub last_line: Option<u64>,
+    pub offset: u64,
+    pub end_offset: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line_numbers: Option<Vec<u64>>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Context {
+    pub before: Vec<String>,
+    pub after: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    pub id: String,
+    pub name: String,
+}
+
+/// How alerts live and what is told with them.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub host_name: Option<String>,
+    pub host_labels: BTreeMap<String, String>,
+    pub context_before_lines: usize,
+    pub context_after_lines: usize,
+    /// A delivery waits so long for the lines after.
+    pub context_wait: Duration,
+    /// An alert that goes on is said again after so long.
+    pub repeat_after: Duration,
+    /// Silence after which an alert is resolved.
+    pub resolve_after: Duration,
+    /// Of times in text sent to people.
+    pub zone: jiff::tz::TimeZone,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            host_name: None,
+            host_labels: BTreeMap::new(),
+            context_before_lines: 5,
+            context_after_lines: 5,
+            context_wait: Duration::from_millis(500),
+            repeat_after: Duration::from_secs(4 * 3600),
+            resolve_after: Duration::from_secs(30 * 60),
+            zone: jiff::tz::TimeZone::UTC,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Fingerprints: the same on every host and after every restart.

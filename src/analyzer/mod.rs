@@ -1,0 +1,81 @@
+//! The analyzers: each gives its opinion of a record as a [`Finding`]. Pure and stateless across files.
+//!
+//! `level` and `rules` are built in; a record that nobody finds anything in is not kept. What spans files (thresholds,
+//! absence, novelty, grouping) is `alert`'s.
+
+pub mod fingerprint;
+pub mod mask;
+
+use crate::record::Level;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One analyzer's opinion of one record, as it stands in `detectors` of the JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    pub analyzer: AnalyzerKind,
+    /// Name of the rule or model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    pub severity: Level,
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub captures: serde_json::Map<String, serde_json::Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AnalyzerKind {
+    Level,
+    Rule,
+    Novelty,
+    Ai,
+}
+
+/// What all analyzers are built from; regular expressions are compiled once, by `config`.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// A record at or above this level is exceptional; none: the level analyzer is off.
+    pub alert_at: Option<Level>,
+    pub rules: Vec<Rule>,
+    pub ignore: Vec<Ignore>,
+}
+
+/// A rule of the configuration.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    pub name: Arc<str>,
+    /// Matches the record's body, with `(?m)`.
+    pub pattern: regex::bytes::Regex,
+    pub severity: Level,
+    /// May lower a severity, which else is the highest that any analyzer gave.
+    pub overrides: bool,
+    /// Empty: all sources.
+    pub sources: Vec<Arc<str>>,
+    /// All of these fields must match.
+    pub fields: Vec<(String, regex::Regex)>,
+    pub threshold: Option<Threshold>,
+    pub absent_for: Option<Duration>,
+}
+
+/// `at_least` matches `within` a window, counted per value of a capture (or together).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Threshold {
+    pub at_least: u32,
+    pub within: Duration,
+    pub per: Option<String>,
+}
+
+/// A record that matches is no finding, whatever the analyzers say.
+#[derive(Debug, Clone)]
+pub struct Ignore {
+    pub pattern: regex::bytes::Regex,
+    /// Empty: all sources.
+    pub sources: Vec<Arc<str>>,
+}

@@ -1,0 +1,29 @@
+//! exception-log-collector: follows log files, finds what is exceptional in them, and tells people and systems
+//! about it: once, reliably, with what they need to act.
+//!
+//! ```text
+//!  Chunk ─────► Record ─────► Finding ─────► Alert ─────► Delivery
+//!  collector    record        analyzer       keeper       alerter
+//! ```
+//!
+//! The modules below stand in reading order. `record`, `analyzer` and `alert` are the pure core: no I/O, no clock, no
+//! threads, no failure; [`scan`] and [`run`] drive the same core. `docs/ARCHITECTURE.md` tells the rest.
+
+pub mod collector;
+pub mod record;
+
+pub mod alert;
+pub mod analyzer;
+
+pub mod alerter;
+pub mod state;
+
+pub mod control;
+pub mod keeper;
+pub mod metrics;
+
+pub mod config;
+
+pub mod cli;
+pub mod run;
+pub mod scan;

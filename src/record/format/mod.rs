@@ -1,0 +1,52 @@
+//! Formats of lines: envelopes (CRI, docker, syslog) are peeled, keys of JSON and logfmt are read.
+//!
+//! [`LineReader`] belongs to one file; with [`Format::Auto`] it recognises the format from the lines and changes its
+//! mind when the file does. What does not parse is plain text, never lost.
+
+use super::Level;
+use std::borrow::Cow;
+
+/// How the lines of a source are written.
+#[derive(Debug, Clone)]
+pub enum Format {
+    Auto,
+    Plain,
+    Json,
+    Logfmt,
+    Syslog,
+    Cri,
+    Docker,
+    /// Named groups: `level`, `message`, `timestamp`; all others become fields.
+    Regex(regex::bytes::Regex),
+}
+
+/// One line seen through its format: what the assembler needs of it. Cheap: no allocation where the payload needs no
+/// unescaping.
+#[derive(Debug)]
+pub struct Line<'a> {
+    /// The line without its envelope (the line itself where there is none).
+    pub body: Cow<'a, [u8]>,
+    /// Which of the interleaved streams of this file it belongs to (0 where the format has no streams).
+    pub stream: u64,
+    /// A piece of a longer line (CRI `P`, docker without a final `\n`): the next line of this stream continues it.
+    pub partial: bool,
+    /// Level by position: from the envelope's priority, the keys, or the header in the body.
+    pub level: Option<Level>,
+    /// The body begins with a time stamp or is a JSON/logfmt object: a record surely begins here.
+    pub headed: bool,
+    /// Bytes of the body before the message (time stamp, level, logger).
+    pub header_len: usize,
+}
+
+/// What is parsed only of records that somebody keeps.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Details {
+    /// What its writer said: without envelope and header, its first line only; the message key of JSON and logfmt.
+    pub message: String,
+    /// The record's own time; none if it has none.
+    pub timestamp: Option<jiff::Timestamp>,
+    /// The year or the zone was guessed (RFC 3164).
+    pub timestamp_guessed: bool,
+    /// What was parsed besides, in the order of the line.
+    pub fields: serde_json::Map<String, serde_json::Value>,
+}
