@@ -9,6 +9,7 @@ use crate::record::Level;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One alerter of the configuration.
 #[derive(Debug, Clone)]
@@ -61,4 +62,42 @@ pub enum TextFormat {
     Json,
     /// The record's own text (file only).
     Raw,
+}
+
+/// One alert on its way to one alerter.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// Its place in the outbox: unique, ascending.
+    pub seq: i64,
+    /// Failed tries so far, kept over restarts.
+    pub tries: u32,
+    pub alert: Arc<crate::alert::Alert>,
+}
+
+/// What became of a batch: the first `delivered` of it arrived, then `error` befell the next one (if any).
+#[derive(Debug)]
+pub struct Sent {
+    pub delivered: usize,
+    pub error: Option<SendError>,
+}
+
+/// Why a delivery did not arrive: the only question that a courier asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SendError {
+    /// Try again, after `after` if the receiver named a time, else with back-off.
+    Retry { after: Option<Duration>, reason: String },
+    /// Nothing will get through until somebody mends it (authentication, redirect, wrong URL): one try every 5 min.
+    Blocked { reason: String },
+    /// This delivery will never be taken: dead, kept and listed.
+    Reject { reason: String },
+}
+
+/// Brings deliveries to one receiver. Blocking; every wait has a time-out. Texts of errors never hold secrets.
+pub trait Alerter: std::marker::Send {
+    /// The most deliveries that one call of `send` takes.
+    fn batch_max(&self) -> usize {
+        1
+    }
+
+    fn send(&mut self, batch: &[Delivery]) -> Sent;
 }

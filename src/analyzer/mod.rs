@@ -79,3 +79,26 @@ pub struct Ignore {
     /// Empty: all sources.
     pub sources: Vec<Arc<str>>,
 }
+
+/// A record that at least one analyzer found exceptional, kept: what the keeper turns into alerts. Not yet redacted.
+#[derive(Debug, Clone)]
+pub struct Exceptional {
+    pub findings: Vec<Finding>,
+    /// The highest severity of the findings (or what an overriding rule says).
+    pub severity: Level,
+    pub fingerprint: String,
+    pub title: String,
+    /// The masked message.
+    pub template: String,
+    pub text: String,
+    /// Hash of the raw first line, for the id of a firing.
+    pub first_line_hash: u64,
+    pub details: crate::record::Details,
+    pub level: Option<Level>,
+    pub kind: crate::record::Kind,
+    pub language: Option<crate::record::Language>,
+    pub truncated: bool,
+    pub place: crate::record::Place,
+    /// The lines just before it in the file (decoded, unredacted).
+    pub before: Vec<String>,
+}

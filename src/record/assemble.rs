@@ -6,14 +6,16 @@ use super::{Kind, Place, Record, Settings};
 #[derive(Debug)]
 pub struct Assembler {
     line: u64,
+    reader: super::format::LineReader,
     _settings: Settings,
 }
 
 impl Assembler {
-    /// `line` is the number of the next line (1 at the beginning of a file).
-    pub fn new(settings: Settings, line: u64) -> Self {
+    /// `line` is the number of the next line (1 at the beginning of a file); `format` the name that a checkpoint kept.
+    pub fn new(settings: Settings, line: u64, format: &str) -> Self {
         Self {
             line,
+            reader: super::format::LineReader::new(&settings, format),
             _settings: settings,
         }
     }
