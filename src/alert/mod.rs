@@ -3,6 +3,13 @@
 //! [`Alert`] is the JSON of the contract, field by field: sent by webhook and Kafka, printed by `console` and `scan`,
 //! stored in the outbox. Fields are added, never removed or renamed.
 
+pub mod compose;
+pub mod id;
+pub mod redact;
+pub mod route;
+
+pub use compose::{Composer, Origin};
+
 use crate::analyzer::Finding;
 use crate::record::Level;
 use serde::{Deserialize, Serialize};

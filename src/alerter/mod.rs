@@ -5,8 +5,8 @@
 
 pub mod webhook;
 
+pub use crate::alert::route::Filter;
 use crate::record::Level;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,15 +38,6 @@ pub enum WhenFull {
     DropOldest,
     /// Stop reading; only with [`Send::Each`].
     Block,
-}
-
-/// Which alerts an alerter hears of; empty: all.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    pub sources: Vec<String>,
-    pub rules: Vec<String>,
-    pub labels: BTreeMap<String, String>,
-    pub detectors: Vec<crate::analyzer::AnalyzerKind>,
 }
 
 #[derive(Debug, Clone)]

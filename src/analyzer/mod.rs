@@ -4,7 +4,12 @@
 //! absence, novelty, grouping) is `alert`'s.
 
 pub mod fingerprint;
+pub mod level;
 pub mod mask;
+pub mod rules;
+pub mod stream;
+
+pub use stream::Stream;
 
 use crate::record::Level;
 use serde::{Deserialize, Serialize};
@@ -27,6 +32,21 @@ pub struct Finding {
     pub score: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+}
+
+impl Finding {
+    pub fn new(analyzer: AnalyzerKind, severity: Level) -> Self {
+        let captures = serde_json::Map::new();
+        Self {
+            analyzer,
+            name: None,
+            severity,
+            captures,
+            confidence: None,
+            score: None,
+            model: None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -91,14 +111,17 @@ pub struct Exceptional {
     /// The masked message.
     pub template: String,
     pub text: String,
-    /// Hash of the raw first line, for the id of a firing.
-    pub first_line_hash: u64,
+    /// The first line as it stands in the log (decoded), for the id of a firing.
+    pub first_line: Vec<u8>,
     pub details: crate::record::Details,
     pub level: Option<Level>,
     pub kind: crate::record::Kind,
     pub language: Option<crate::record::Language>,
     pub truncated: bool,
     pub place: crate::record::Place,
-    /// The lines just before it in the file (decoded, unredacted).
+    /// Reading began at the file's beginning, so that the line numbers of `place` are true.
+    pub line_numbers_known: bool,
+    /// The lines around it in the file, as far as they had been read; unredacted.
     pub before: Vec<String>,
+    pub after: Vec<String>,
 }

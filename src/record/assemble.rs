@@ -1,12 +1,13 @@
 //! Joins lines to records by one small machine that runs the tables of `trace_rules`.
 
+use super::format::LineReader;
 use super::{Kind, Place, Record, Settings};
 
 /// Assembles the lines of one file. All state between two chunks of a file is here.
 #[derive(Debug)]
 pub struct Assembler {
     line: u64,
-    reader: super::format::LineReader,
+    reader: LineReader,
     _settings: Settings,
 }
 
@@ -15,7 +16,7 @@ impl Assembler {
     pub fn new(settings: Settings, line: u64, format: &str) -> Self {
         Self {
             line,
-            reader: super::format::LineReader::new(&settings, format),
+            reader: LineReader::new(&settings, format),
             _settings: settings,
         }
     }
@@ -23,40 +24,50 @@ impl Assembler {
     /// Feeds a run of complete raw lines that begins at `offset` of the file and was read at `now_ms` (any monotonic
     /// clock). Records that are complete go to `sink`, in the order of their first lines as far as streams allow; the
     /// last one usually stays open. `cut`: the last line was longer than the collector's bound and its rest was skipped.
-    pub fn feed(&mut self, bytes: &[u8], offset: u64, cut: bool, now_ms: u64, mut sink: impl FnMut(Record<'_>)) {
+    pub fn feed(
+        &mut self,
+        bytes: &[u8],
+        offset: u64,
+        cut: bool,
+        now_ms: u64,
+        mut sink: impl FnMut(Record<'_>, &LineReader),
+    ) {
         let _ = (cut, now_ms);
         let mut at = 0;
         while at < bytes.len() {
             let end = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |n| at + n + 1);
             let text = bytes[at..end].strip_suffix(b"\n").unwrap_or(&bytes[at..end]);
-            sink(Record {
-                text,
-                body: text,
-                place: Place {
-                    offset: offset + at as u64,
-                    end_offset: offset + end as u64,
-                    first_line: self.line,
-                    last_line: self.line,
-                    line_numbers: None,
+            sink(
+                Record {
+                    text,
+                    body: text,
+                    place: Place {
+                        offset: offset + at as u64,
+                        end_offset: offset + end as u64,
+                        first_line: self.line,
+                        last_line: self.line,
+                        line_numbers: None,
+                    },
+                    level: None,
+                    kind: Kind::Record,
+                    language: None,
+                    truncated: false,
+                    continuation: false,
                 },
-                level: None,
-                kind: Kind::Record,
-                language: None,
-                truncated: false,
-                continuation: false,
-            });
+                &self.reader,
+            );
             self.line += 1;
             at = end;
         }
     }
 
     /// Closes the records that have been silent for `flush_after` at `now_ms`.
-    pub fn close_silent(&mut self, now_ms: u64, sink: impl FnMut(Record<'_>)) {
+    pub fn close_silent(&mut self, now_ms: u64, sink: impl FnMut(Record<'_>, &LineReader)) {
         let _ = (now_ms, sink);
     }
 
     /// Closes all records: the file has ended for good.
-    pub fn close_all(&mut self, sink: impl FnMut(Record<'_>)) {
+    pub fn close_all(&mut self, sink: impl FnMut(Record<'_>, &LineReader)) {
         let _ = sink;
     }
 

@@ -87,6 +87,29 @@ pub enum Language {
     Kernel,
 }
 
+impl Language {
+    /// The word of the JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Language::Java => "java",
+            Language::Python => "python",
+            Language::Go => "go",
+            Language::JavaScript => "javascript",
+            Language::CSharp => "csharp",
+            Language::Php => "php",
+            Language::Ruby => "ruby",
+            Language::Rust => "rust",
+            Language::Dart => "dart",
+            Language::Swift => "swift",
+            Language::Erlang => "erlang",
+            Language::Elixir => "elixir",
+            Language::Perl => "perl",
+            Language::Cpp => "cpp",
+            Language::Kernel => "kernel",
+        }
+    }
+}
+
 /// Where a record stands in its file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {

@@ -1,0 +1,100 @@
+//! From an exceptional record to the alert that tells of it: ids first, then redaction, then nothing else.
+
+use super::redact::Redactor;
+use super::{Alert, Context, FINGERPRINT_VERSION, Host, Kind, Reason, SCHEMA, SourcePlace, Status, id};
+use crate::analyzer::{AnalyzerKind, Exceptional, Finding};
+use crate::record;
+use std::collections::BTreeMap;
+
+/// What is the same in all alerts of this process.
+#[derive(Debug, Clone, Default)]
+pub struct Composer {
+    pub host: Host,
+    pub redactor: Redactor,
+}
+
+/// The file an alert speaks of.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    pub source: &'a str,
+    pub path: &'a str,
+    /// Of [`id::of_file`].
+    pub file_id: &'a str,
+    /// The source's labels over the host's.
+    pub labels: &'a BTreeMap<String, String>,
+}
+
+impl Composer {
+    /// The alert of one record, as if it were the first of its fingerprint: `firing`, `new`, count 1.
+    pub fn compose(&self, found: Exceptional, origin: Origin<'_>, observed_at: jiff::Timestamp) -> Alert {
+        let detectors: Vec<String> = found.findings.iter().map(detector_name).collect();
+        let id = id::of_firing(
+            origin.file_id,
+            found.place.offset,
+            &found.first_line,
+            detectors.iter().map(String::as_str),
+        );
+        let seen = found.details.timestamp.unwrap_or(observed_at);
+        let mut alert = Alert {
+            schema: SCHEMA,
+            id,
+            status: Status::Firing,
+            reason: Reason::New,
+            severity: found.severity,
+            fingerprint: found.fingerprint,
+            fingerprint_version: FINGERPRINT_VERSION,
+            title: found.title,
+            message: Some(found.details.message),
+            text: Some(found.text),
+            template: Some(found.template),
+            level: found.level,
+            kind: match found.kind {
+                record::Kind::Exception => Kind::Exception,
+                record::Kind::Record => Kind::Record,
+            },
+            language: found.language.map(|language| language.as_str().to_string()),
+            timestamp: found.details.timestamp,
+            observed_at,
+            clock_suspect: false,
+            late: false,
+            truncated: found.truncated,
+            source: Some(SourcePlace {
+                name: origin.source.to_string(),
+                path: origin.path.to_string(),
+                first_line: found.line_numbers_known.then_some(found.place.first_line),
+                last_line: found.line_numbers_known.then_some(found.place.last_line),
+                offset: found.place.offset,
+                end_offset: found.place.end_offset,
+                line_numbers: found.place.line_numbers.filter(|_| found.line_numbers_known),
+            }),
+            detectors: found.findings,
+            fields: found.details.fields,
+            context: Context {
+                before: found.before,
+                after: found.after,
+            },
+            count: 1,
+            first_seen: seen,
+            last_seen: seen,
+            host: self.host.clone(),
+            labels: origin.labels.clone(),
+            groups: Vec::new(),
+        };
+        self.redactor.apply(&mut alert);
+        alert
+    }
+}
+
+/// What of a finding enters the id: who found it, not how.
+fn detector_name(finding: &Finding) -> String {
+    let analyzer = match finding.analyzer {
+        AnalyzerKind::Level => "level",
+        AnalyzerKind::Rule => "rule",
+        AnalyzerKind::Novelty => "novelty",
+        AnalyzerKind::Ai => "ai",
+    };
+    match &finding.name {
+        Some(name) => format!("{analyzer}:{name}"),
+        None => analyzer.to_string(),
+    }
+}

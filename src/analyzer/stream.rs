@@ -1,0 +1,296 @@
+//! One file on its way through the core: bytes in, exceptional records out, and where to go on after a restart.
+//!
+//! `run` (in the analyzer thread) and `scan` (inline) drive the same `Stream`, so that both find the same. Promises: the
+//! outcome depends on the bytes alone, not on their chunking; what was judged before a restart is not reported again,
+//! what was open is.
+
+use super::{Exceptional, Finding, Settings, fingerprint, level, rules::Rules};
+use crate::collector::{Chunk, Resume};
+use crate::record::assemble::OddCounts;
+use crate::record::{self, Assembler, Details, Level, Record};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// What is kept of the bytes before a chunk, so that context can be cut out of it.
+const HISTORY_MAX_BYTES: usize = 8 * 1024;
+/// A line of context is cut here.
+const CONTEXT_LINE_MAX_BYTES: usize = 2 * 1024;
+
+/// What one source's analyzers are: built once per source and configuration, shared by its files.
+#[derive(Debug)]
+pub struct Analyzers {
+    alert_at: Option<Level>,
+    rules: Rules,
+    before_lines: usize,
+    after_lines: usize,
+}
+
+impl Analyzers {
+    /// `alert_at` is the source's own level, over the settings' one.
+    pub fn new(
+        settings: &Settings,
+        source: &str,
+        alert_at: Option<Option<Level>>,
+        before: usize,
+        after: usize,
+    ) -> Self {
+        Self {
+            alert_at: alert_at.unwrap_or(settings.alert_at),
+            rules: Rules::for_source(&settings.rules, &settings.ignore, source),
+            before_lines: before,
+            after_lines: after,
+        }
+    }
+
+    /// All opinions of one record, and the severity they come to.
+    fn judge(&self, record: &Record<'_>, details: &mut dyn FnMut() -> Details) -> Option<(Vec<Finding>, Level)> {
+        let mut findings: Vec<Finding> = level::analyze(record, self.alert_at).into_iter().collect();
+        let mut overriding = None;
+        for (finding, rule) in self.rules.analyze(record.body, details) {
+            if rule.overrides {
+                overriding = overriding.max(Some(rule.severity));
+            }
+            findings.push(finding);
+        }
+        let severity = overriding.or_else(|| findings.iter().map(|finding| finding.severity).max())?;
+        Some((findings, severity))
+    }
+}
+
+/// What a stream tells its driver of one record.
+#[expect(missing_debug_implementations, reason = "holds a closure")]
+pub enum Seen<'a> {
+    /// At least one analyzer found something, and nothing said to ignore it.
+    Exceptional(Box<Exceptional>),
+    /// Nobody found anything in it (or `ignore` did).
+    Unremarkable {
+        record: &'a Record<'a>,
+        details: &'a dyn Fn() -> Details,
+        ignored: bool,
+    },
+}
+
+/// All state between two chunks of a file.
+#[derive(Debug)]
+pub struct Stream {
+    assembler: Assembler,
+    position: Position,
+    history: VecDeque<u8>,
+}
+
+#[derive(Debug)]
+struct Position {
+    analyzers: Arc<Analyzers>,
+    /// End of what was fed.
+    end_offset: u64,
+    /// What an earlier life has already reported: starts below that are not listed.
+    reported_to: u64,
+    open_before: Vec<u64>,
+    /// Line numbers are true only if reading began at the file's beginning.
+    lines_known: bool,
+    now: jiff::Timestamp,
+}
+
+impl Stream {
+    pub fn new(analyzers: Arc<Analyzers>, settings: record::Settings, resume: &Resume) -> Self {
+        let line = resume.line.unwrap_or(1);
+        Self {
+            assembler: Assembler::new(settings, line, &resume.format),
+            position: Position {
+                analyzers,
+                end_offset: resume.offset,
+                reported_to: resume.committed_to,
+                open_before: resume.open_starts.clone(),
+                lines_known: resume.line.is_some() || resume.offset == 0,
+                now: jiff::Timestamp::UNIX_EPOCH,
+            },
+            history: VecDeque::new(),
+        }
+    }
+
+    /// New analyzers from here on (reload).
+    pub fn set_analyzers(&mut self, analyzers: Arc<Analyzers>) {
+        self.position.analyzers = analyzers;
+    }
+
+    /// Feeds the next chunk, read at `now_ms` of a monotonic clock; `now` guesses the year of stamps that lack it.
+    pub fn feed(&mut self, chunk: &Chunk, now_ms: u64, now: jiff::Timestamp, mut sink: impl FnMut(Seen<'_>)) {
+        let Self {
+            assembler,
+            position,
+            history,
+        } = self;
+        position.now = now;
+        let window = Window {
+            history: history.make_contiguous(),
+            chunk,
+        };
+        assembler.feed(&chunk.bytes, chunk.offset, chunk.cut, now_ms, |record, reader| {
+            position.see(&record, reader, Some(&window), &mut sink)
+        });
+        position.end_offset = chunk.end_offset;
+        keep_tail(history, &chunk.bytes);
+    }
+
+    /// Closes records that have been silent for long enough.
+    pub fn close_silent(&mut self, now_ms: u64, mut sink: impl FnMut(Seen<'_>)) {
+        let Self {
+            assembler, position, ..
+        } = self;
+        assembler.close_silent(now_ms, |record, reader| position.see(&record, reader, None, &mut sink));
+    }
+
+    /// Closes everything: the file has ended for good.
+    pub fn close_all(&mut self, mut sink: impl FnMut(Seen<'_>)) {
+        let Self {
+            assembler, position, ..
+        } = self;
+        assembler.close_all(|record, reader| position.see(&record, reader, None, &mut sink));
+    }
+
+    pub fn next_close_ms(&self) -> Option<u64> {
+        self.assembler.next_close_ms()
+    }
+
+    /// Where a restart goes on.
+    pub fn resume(&self) -> Resume {
+        let open_starts = self.assembler.open_starts();
+        let end = self.position.end_offset;
+        Resume {
+            offset: open_starts.first().copied().unwrap_or(end),
+            committed_to: end.max(self.position.reported_to),
+            open_starts,
+            line: self.position.lines_known.then(|| self.assembler.resume_line()),
+            format: self.assembler.format_name().to_string(),
+        }
+    }
+
+    pub fn take_odd_counts(&mut self) -> OddCounts {
+        self.assembler.take_odd_counts()
+    }
+}
+
+impl Position {
+    fn see(
+        &mut self,
+        record: &Record<'_>,
+        reader: &record::format::LineReader,
+        window: Option<&Window<'_>>,
+        sink: &mut impl FnMut(Seen<'_>),
+    ) {
+        let start = record.place.offset;
+        if record.continuation || (start < self.reported_to && !self.open_before.contains(&start)) {
+            return;
+        }
+        let now = self.now;
+        let details = || reader.details(record.text, record.body, now);
+        let Some((findings, severity)) = self.analyzers.judge(record, &mut || details()) else {
+            return sink(Seen::Unremarkable {
+                record,
+                details: &details,
+                ignored: false,
+            });
+        };
+        if self.analyzers.rules.ignores(record.body) {
+            return sink(Seen::Unremarkable {
+                record,
+                details: &details,
+                ignored: true,
+            });
+        }
+        let mut kept = keep(record, details(), findings, severity);
+        if !self.lines_known {
+            kept.line_numbers_known = false;
+        }
+        if let Some(window) = window {
+            kept.before = window.before(start, self.analyzers.before_lines);
+            kept.after = window.after(record.place.end_offset, self.analyzers.after_lines);
+        }
+        sink(Seen::Exceptional(Box::new(kept)));
+    }
+}
+
+/// Turns a borrowed record and what was found in it into something that can leave the chunk.
+fn keep(record: &Record<'_>, details: Details, findings: Vec<Finding>, severity: Level) -> Exceptional {
+    let identified = fingerprint::of(record, &details);
+    let first_line = record.text.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    Exceptional {
+        findings,
+        severity,
+        fingerprint: identified.fingerprint,
+        title: identified.title,
+        template: identified.template,
+        text: String::from_utf8_lossy(record.text).into_owned(),
+        first_line: first_line.to_vec(),
+        details,
+        level: level::effective(record),
+        kind: record.kind,
+        language: record.language,
+        truncated: record.truncated,
+        place: record.place.clone(),
+        line_numbers_known: true,
+        before: Vec::new(),
+        after: Vec::new(),
+    }
+}
+
+/// Keeps the end of what went by, for the context of what comes.
+fn keep_tail(history: &mut VecDeque<u8>, bytes: &[u8]) {
+    let tail = &bytes[bytes.len().saturating_sub(HISTORY_MAX_BYTES)..];
+    let excess = (history.len() + tail.len()).saturating_sub(HISTORY_MAX_BYTES);
+    history.drain(..excess.min(history.len()));
+    history.extend(tail);
+}
+
+/// The bytes around a record: those of its chunk, and the tail of what came before.
+struct Window<'a> {
+    history: &'a [u8],
+    chunk: &'a Chunk,
+}
+
+impl Window<'_> {
+    /// Up to `count` lines before `offset`, oldest first.
+    fn before(&self, offset: u64, count: usize) -> Vec<String> {
+        let in_chunk = offset
+            .checked_sub(self.chunk.offset)
+            .map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+        let (older, newer) = match in_chunk {
+            Some(end) => (self.history, &self.chunk.bytes[..end.min(self.chunk.bytes.len())]),
+            None => {
+                let missing = usize::try_from(self.chunk.offset - offset).unwrap_or(usize::MAX);
+                (&self.history[..self.history.len().saturating_sub(missing)], &[][..])
+            }
+        };
+        let mut lines: Vec<String> = lines_backwards(newer).take(count).map(context_line).collect();
+        let missing = count - lines.len();
+        lines.extend(lines_backwards(older).take(missing).map(context_line));
+        lines.reverse();
+        lines
+    }
+
+    /// Up to `count` lines from `offset` on, as far as this chunk holds them.
+    fn after(&self, offset: u64, count: usize) -> Vec<String> {
+        let start = offset
+            .checked_sub(self.chunk.offset)
+            .and_then(|n| usize::try_from(n).ok());
+        let rest = start
+            .and_then(|start| self.chunk.bytes.get(start..))
+            .unwrap_or_default();
+        rest.split_inclusive(|&byte| byte == b'\n')
+            .take(count)
+            .map(context_line)
+            .collect()
+    }
+}
+
+fn lines_backwards(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    let empty = bytes.is_empty();
+    bytes.rsplit(|&byte| byte == b'\n').filter(move |_| !empty)
+}
+
+fn context_line(line: &[u8]) -> String {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    String::from_utf8_lossy(&line[..line.len().min(CONTEXT_LINE_MAX_BYTES)]).into_owned()
+}
