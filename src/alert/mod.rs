@@ -3,6 +3,7 @@
 //! [`Alert`] is the JSON of the contract, field by field: sent by webhook and Kafka, printed by `console` and `scan`,
 //! stored in the outbox. Fields are added, never removed or renamed.
 
+pub mod book;
 pub mod compose;
 pub mod id;
 pub mod redact;
@@ -66,6 +67,16 @@ pub enum Status {
     Firing,
     Repeated,
     Resolved,
+}
+
+impl Status {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Status::Firing => "firing",
+            Status::Repeated => "repeated",
+            Status::Resolved => "resolved",
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,6 +5,8 @@
 
 pub mod lines;
 
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,7 +102,7 @@ pub struct Resume {
 }
 
 /// The collector's half of a checkpoint: what makes the file the same file after a restart, and its ledger.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileState {
     pub identity: Identity,
     /// Made of host id, inode, first line and truncation ordinal when the first line is known; never changes after.
@@ -115,7 +117,7 @@ pub struct FileState {
 }
 
 /// What makes a file the same file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     pub dev: u64,
     pub ino: u64,
@@ -128,12 +130,12 @@ pub struct Identity {
 }
 
 /// Where the bytes of one incarnation of a file went: largest size seen = judged + skipped + lost + pending.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
     /// Bytes not read on purpose, by reason (`read_from_end`, `ignore_older`, `cut`, `nul`, `hole`, `archive_known`).
-    pub skipped: Vec<(&'static str, u64)>,
+    pub skipped: BTreeMap<String, u64>,
     /// Bytes that could not be read, by reason (`deleted`, `truncated`, `power_cut`, `poison`).
-    pub lost: Vec<(&'static str, u64)>,
+    pub lost: BTreeMap<String, u64>,
     /// Moments at which lines may have been lost that nobody could see (between copy and truncate).
     pub possible_losses: u64,
 }

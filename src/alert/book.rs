@@ -1,0 +1,324 @@
+//! The book of groups: the life of an alert, from its first firing to its end. Pure; time is an argument.
+//!
+//! A group is what one source says with one fingerprint. Its first record fires at once; the next ones are counted; an
+//! alert that goes on is said again after `repeat_after`; after `resolve_after` of silence (never before twice the usual
+//! gap between its records) it is resolved; after that a record fires again. A rise in severity is said at once.
+
+use super::{Alert, Reason, Settings, Status, id};
+use crate::record::Level;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Groups kept; beyond it the group that was silent for longest is forgotten (and would fire as new).
+pub const GROUPS_MAX: usize = 10_000;
+
+/// The two clocks of an alert's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// CLOCK_BOOTTIME in milliseconds: counts while the host sleeps, never jumps.
+    pub boot_ms: u64,
+    pub wall: jiff::Timestamp,
+}
+
+/// What a group is known by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    pub source: Arc<str>,
+    pub fingerprint: Arc<str>,
+}
+
+/// The life of one group, as it is kept in the state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// Id of the firing that began this life.
+    pub firing_id: String,
+    pub firing: bool,
+    pub severity: Level,
+    /// Since it fired.
+    pub count: u64,
+    /// Since something was said last.
+    pub unsaid: u64,
+    /// How many messages followed the firing.
+    pub ordinal: u32,
+    pub first_seen: jiff::Timestamp,
+    pub last_seen: jiff::Timestamp,
+    /// On CLOCK_BOOTTIME of the boot that wrote it, in milliseconds.
+    pub last_said_ms: u64,
+    pub last_seen_ms: u64,
+    /// The usual gap between two records: a moving average, in milliseconds.
+    pub gap_ms: u64,
+}
+
+/// What the keeper has to do about a record or a timer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    pub key: Key,
+    pub id: String,
+    pub status: Status,
+    pub reason: Reason,
+    pub severity: Level,
+    pub count: u64,
+    pub first_seen: jiff::Timestamp,
+    pub last_seen: jiff::Timestamp,
+}
+
+#[derive(Debug, Default)]
+pub struct Book {
+    groups: BTreeMap<Key, Group>,
+    /// Groups by the moment at which something may have to be said of them.
+    timers: BTreeSet<(u64, Key)>,
+    repeat_after_ms: u64,
+    resolve_after_ms: u64,
+    dirty: BTreeSet<Key>,
+    forgotten: Vec<Key>,
+}
+
+impl Book {
+    /// `groups` are those of the state; their clock readings have been carried over to this boot by [`carry_over`].
+    pub fn new(settings: &Settings, groups: impl IntoIterator<Item = (Key, Group)>) -> Self {
+        let mut book = Self::default();
+        book.set_timing(settings);
+        for (key, group) in groups {
+            book.timers.insert((book.next_ms(&group), key.clone()));
+            book.groups.insert(key, group);
+        }
+        book
+    }
+
+    /// New timing from here on (reload).
+    pub fn set_timing(&mut self, settings: &Settings) {
+        self.repeat_after_ms = millis(settings.repeat_after);
+        self.resolve_after_ms = millis(settings.resolve_after);
+        self.timers = self
+            .groups
+            .iter()
+            .map(|(key, group)| (self.next_ms(group), key.clone()))
+            .collect();
+    }
+
+    /// Counts a record whose alert would be `alert`; tells what is to be said of it, if anything.
+    pub fn observe(&mut self, source: &Arc<str>, alert: &Alert, now: Now) -> Option<Said> {
+        let key = Key {
+            source: source.clone(),
+            fingerprint: alert.fingerprint.as_str().into(),
+        };
+        let group = self.groups.remove(&key);
+        if let Some(group) = &group {
+            self.timers.remove(&(self.next_ms(group), key.clone()));
+        }
+        let (group, said) = match group {
+            Some(group) if group.firing => self.go_on(group, alert, now),
+            Some(group) => (
+                fire(alert, now, group.gap_ms),
+                Some((alert.id.clone(), Status::Firing, Reason::Again)),
+            ),
+            None => (
+                fire(alert, now, 0),
+                Some((alert.id.clone(), Status::Firing, Reason::New)),
+            ),
+        };
+        let said = said.map(|(id, status, reason)| say(&key, &group, 1, id, status, reason));
+        self.put(key, group);
+        self.forget_excess();
+        said
+    }
+
+    /// What has to be said by `now` because time has passed. `caught_up` tells whether a source is read to its end:
+    /// silence only counts then.
+    pub fn due(&mut self, now: Now, caught_up: &dyn Fn(&str) -> bool) -> Vec<Said> {
+        let mut said = Vec::new();
+        let due: Vec<_> = self
+            .timers
+            .iter()
+            .take_while(|(at, _)| *at <= now.boot_ms)
+            .cloned()
+            .collect();
+        for (at, key) in due {
+            self.timers.remove(&(at, key.clone()));
+            let Some(mut group) = self.groups.remove(&key) else {
+                continue;
+            };
+            if !caught_up(&key.source) {
+                // Nothing is known about silence yet: look again in a while, as if the record had just been seen.
+                group.last_seen_ms = now.boot_ms;
+            } else if let Some(message) = self.time_passed(&key, &mut group, now) {
+                said.push(message);
+            }
+            self.put(key, group);
+        }
+        said
+    }
+
+    /// When [`Book::due`] has something to do next, on CLOCK_BOOTTIME.
+    pub fn next_due_ms(&self) -> Option<u64> {
+        self.timers.first().map(|(at, _)| *at).filter(|at| *at != u64::MAX)
+    }
+
+    /// Groups that changed and keys that were forgotten since the last call: what the next commit writes.
+    pub fn take_changes(&mut self) -> (Vec<(Key, Group)>, Vec<Key>) {
+        let dirty = std::mem::take(&mut self.dirty);
+        let changed = dirty
+            .into_iter()
+            .filter_map(|key| self.groups.get(&key).cloned().map(|group| (key, group)));
+        (changed.collect(), std::mem::take(&mut self.forgotten))
+    }
+
+    pub fn groups(&self) -> impl Iterator<Item = (&Key, &Group)> {
+        self.groups.iter()
+    }
+
+    /// One more record of a group that fires already.
+    fn go_on(&self, mut group: Group, alert: &Alert, now: Now) -> (Group, Option<(String, Status, Reason)>) {
+        let gap = now.boot_ms.saturating_sub(group.last_seen_ms);
+        // An eighth of the newest gap: one pause among a hundred records does not move it far.
+        group.gap_ms = if group.gap_ms == 0 {
+            gap
+        } else {
+            group.gap_ms - group.gap_ms / 8 + gap / 8
+        };
+        group.count += 1;
+        group.unsaid += 1;
+        group.last_seen_ms = now.boot_ms;
+        group.last_seen = group.last_seen.max(alert.last_seen);
+        let worse = alert.severity > group.severity;
+        group.severity = group.severity.max(alert.severity);
+        let said = worse.then(|| sequel(&mut group, Status::Repeated, Reason::Spiking, now));
+        (group, said)
+    }
+
+    /// A timer of a group has run out: repeated, resolved, or not yet.
+    fn time_passed(&self, key: &Key, group: &mut Group, now: Now) -> Option<Said> {
+        if !group.firing {
+            return None;
+        }
+        let (status, reason) = if now.boot_ms >= self.resolve_at_ms(group) {
+            (Status::Resolved, Reason::Quiet)
+        } else if group.unsaid > 0 && now.boot_ms >= group.last_said_ms.saturating_add(self.repeat_after_ms) {
+            (Status::Repeated, Reason::Ongoing)
+        } else {
+            return None;
+        };
+        let unsaid = group.unsaid;
+        let (id, status, reason) = sequel(group, status, reason, now);
+        Some(say(key, group, unsaid, id, status, reason))
+    }
+
+    fn resolve_at_ms(&self, group: &Group) -> u64 {
+        group
+            .last_seen_ms
+            .saturating_add(self.resolve_after_ms.max(group.gap_ms.saturating_mul(2)))
+    }
+
+    /// When something may have to be said of a group; never, once it is resolved.
+    fn next_ms(&self, group: &Group) -> u64 {
+        match (group.firing, group.unsaid) {
+            (false, _) => u64::MAX,
+            (true, 0) => self.resolve_at_ms(group),
+            (true, _) => self
+                .resolve_at_ms(group)
+                .min(group.last_said_ms.saturating_add(self.repeat_after_ms)),
+        }
+    }
+
+    fn put(&mut self, key: Key, group: Group) {
+        self.timers.insert((self.next_ms(&group), key.clone()));
+        self.dirty.insert(key.clone());
+        self.groups.insert(key, group);
+    }
+
+    fn forget_excess(&mut self) {
+        if self.groups.len() <= GROUPS_MAX {
+            return;
+        }
+        let Some(key) = self
+            .groups
+            .iter()
+            .min_by_key(|(_, group)| (group.firing, group.last_seen_ms))
+            .map(|(key, _)| key.clone())
+        else {
+            return;
+        };
+        if let Some(group) = self.groups.remove(&key) {
+            self.timers.remove(&(self.next_ms(&group), key.clone()));
+            self.dirty.remove(&key);
+            self.forgotten.push(key);
+        }
+    }
+}
+
+/// Carries clock readings of an earlier boot over to this one by the wall clock, if that is sane; else its timers start
+/// again now.
+pub fn carry_over(group: &mut Group, written: Now, now: Now) {
+    let away_ms = now.wall.as_millisecond() - written.wall.as_millisecond();
+    let away_ms = u64::try_from(away_ms).unwrap_or(0);
+    let shift = |then: u64| {
+        now.boot_ms
+            .saturating_sub(written.boot_ms.saturating_sub(then).saturating_add(away_ms))
+    };
+    group.last_said_ms = shift(group.last_said_ms);
+    group.last_seen_ms = shift(group.last_seen_ms);
+}
+
+fn fire(alert: &Alert, now: Now, gap_ms: u64) -> Group {
+    Group {
+        firing_id: alert.id.clone(),
+        firing: true,
+        severity: alert.severity,
+        count: 1,
+        unsaid: 0,
+        ordinal: 0,
+        first_seen: alert.first_seen,
+        last_seen: alert.last_seen,
+        last_said_ms: now.boot_ms,
+        last_seen_ms: now.boot_ms,
+        gap_ms,
+    }
+}
+
+fn sequel(group: &mut Group, status: Status, reason: Reason, now: Now) -> (String, Status, Reason) {
+    group.ordinal += 1;
+    group.unsaid = 0;
+    group.last_said_ms = now.boot_ms;
+    group.firing = status != Status::Resolved;
+    (
+        id::of_sequel(&group.firing_id, status.as_str(), group.ordinal),
+        status,
+        reason,
+    )
+}
+
+fn say(key: &Key, group: &Group, count: u64, id: String, status: Status, reason: Reason) -> Said {
+    Said {
+        key: key.clone(),
+        id,
+        status,
+        reason,
+        severity: group.severity,
+        count,
+        first_seen: group.first_seen,
+        last_seen: group.last_seen,
+    }
+}
+
+impl Said {
+    /// Makes `alert` (the sample of the group, or the record that caused this) the message that this is.
+    pub fn put_into(&self, alert: &mut Alert, observed_at: jiff::Timestamp) {
+        alert.id.clone_from(&self.id);
+        alert.status = self.status;
+        alert.reason = self.reason;
+        alert.severity = self.severity;
+        alert.count = self.count;
+        alert.first_seen = self.first_seen;
+        alert.last_seen = self.last_seen;
+        alert.observed_at = observed_at;
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+//! The outbox: one queue per alerter, durable before anything is promised.
+//!
+//! The keeper writes; each courier reads its own queue through a connection of its own.
+
+use crate::alert::Alert;
+use crate::alerter::Delivery;
+use crate::keeper::{Mark, Outcome};
+use crate::record::Level;
+use anyhow::{Context, Result};
+use rusqlite::{Connection, params};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Dead deliveries that are kept per alerter, the newest.
+pub const DEAD_MAX: usize = 1_000;
+
+/// What is put into a queue: serialised once for all alerters.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    pub alert_id: String,
+    pub fingerprint: String,
+    pub severity: Level,
+    pub payload: Arc<str>,
+}
+
+impl Entry {
+    pub fn of(alert: &Alert) -> Result<Self> {
+        let payload = serde_json::to_string(alert).context("an alert as JSON")?.into();
+        Ok(Self {
+            alert_id: alert.id.clone(),
+            fingerprint: alert.fingerprint.clone(),
+            severity: alert.severity,
+            payload,
+        })
+    }
+}
+
+/// Queues an alert for an alerter.
+pub fn push(connection: &Connection, alerter: &str, entry: &Entry, now_ms: i64) -> Result<()> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO outbox (alerter, state, alert_id, fingerprint, severity, created_ms, payload)
+         VALUES (?1, 'queued', ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    let Entry {
+        alert_id,
+        fingerprint,
+        severity,
+        payload,
+    } = entry;
+    statement.execute(params![
+        alerter,
+        alert_id,
+        fingerprint,
+        rank(*severity),
+        now_ms,
+        &**payload
+    ])?;
+    Ok(())
+}
+
+/// Writes down what became of a delivery; returns the bytes that left the queue.
+pub fn mark(connection: &Connection, mark: &Mark) -> Result<u64> {
+    let size = "SELECT length(CAST(payload AS BLOB)) FROM outbox WHERE seq = ?1 AND state != 'dead'";
+    match &mark.outcome {
+        Outcome::Delivered => {
+            let freed = size_of(connection, size, mark.seq)?;
+            connection
+                .prepare_cached("DELETE FROM outbox WHERE seq = ?1")?
+                .execute([mark.seq])?;
+            Ok(freed)
+        }
+        Outcome::Failed { tries, parked, error } => {
+            let state = if *parked { "parked" } else { "queued" };
+            connection
+                .prepare_cached(
+                    "UPDATE outbox SET state = ?2, tries = ?3, error = ?4 WHERE seq = ?1 AND state != 'dead'",
+                )?
+                .execute(params![mark.seq, state, tries, error])?;
+            Ok(0)
+        }
+        Outcome::Dead { tries, error } => {
+            let freed = size_of(connection, size, mark.seq)?;
+            connection
+                .prepare_cached("UPDATE outbox SET state = 'dead', tries = ?2, error = ?3 WHERE seq = ?1")?
+                .execute(params![mark.seq, tries, error])?;
+            Ok(freed)
+        }
+    }
+}
+
+fn size_of(connection: &Connection, sql: &str, seq: i64) -> Result<u64> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([seq])?;
+    Ok(rows.next()?.map(|row| row.get::<_, u64>(0)).transpose()?.unwrap_or(0))
+}
+
+/// Forgets all dead deliveries of an alerter but the newest [`DEAD_MAX`].
+pub fn trim_dead(connection: &Connection, alerter: &str) -> Result<()> {
+    connection
+        .prepare_cached(
+            "DELETE FROM outbox WHERE alerter = ?1 AND state = 'dead' AND seq NOT IN
+             (SELECT seq FROM outbox WHERE alerter = ?1 AND state = 'dead' ORDER BY seq DESC LIMIT ?2)",
+        )?
+        .execute(params![alerter, DEAD_MAX])?;
+    Ok(())
+}
+
+/// Removes the least important deliveries that wait for an alerter until `bytes` are freed: superseded ones of the same
+/// fingerprint first (with `compact`), then the lowest severity, oldest first. Returns how many went and their bytes.
+pub fn shed(connection: &Connection, alerter: &str, bytes: u64, compact: bool) -> Result<(u64, u64)> {
+    // Superseded: neither the first nor the last waiting message of its fingerprint.
+    let order = if compact {
+        "ORDER BY (seq = (SELECT min(seq) FROM outbox i WHERE i.alerter = o.alerter AND i.fingerprint = o.fingerprint AND i.state != 'dead')
+            OR seq = (SELECT max(seq) FROM outbox i WHERE i.alerter = o.alerter AND i.fingerprint = o.fingerprint AND i.state != 'dead')),
+          severity, seq"
+    } else {
+        "ORDER BY seq"
+    };
+    let sql = format!(
+        "SELECT seq, length(CAST(payload AS BLOB)) FROM outbox o WHERE alerter = ?1 AND state != 'dead' {order} LIMIT 10000"
+    );
+    let (mut count, mut freed) = (0, 0);
+    let mut statement = connection.prepare_cached(&sql)?;
+    let victims: Vec<(i64, u64)> = statement
+        .query_map([alerter], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    for (seq, size) in victims {
+        if freed >= bytes {
+            break;
+        }
+        connection
+            .prepare_cached("DELETE FROM outbox WHERE seq = ?1")?
+            .execute([seq])?;
+        count += 1;
+        freed += size;
+    }
+    Ok((count, freed))
+}
+
+/// Deliveries of an alerter that is gone become dead, with the reason.
+pub fn orphan(connection: &Connection, living: &[&str], reason: &str) -> Result<usize> {
+    let mut statement = connection.prepare("SELECT DISTINCT alerter FROM outbox WHERE state != 'dead'")?;
+    let names: Vec<String> = statement
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut orphans = 0;
+    for name in names.iter().filter(|name| !living.contains(&name.as_str())) {
+        orphans += connection.execute(
+            "UPDATE outbox SET state = 'dead', error = ?2 WHERE alerter = ?1 AND state != 'dead'",
+            params![name, reason],
+        )?;
+    }
+    Ok(orphans)
+}
+
+/// How full the queues are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Fill {
+    pub queued: u64,
+    pub parked: u64,
+    pub dead: u64,
+    /// Payload bytes of queued and parked deliveries.
+    pub bytes: u64,
+    /// When the oldest queued or parked delivery was made.
+    pub oldest_ms: Option<i64>,
+    pub last_error: Option<String>,
+}
+
+/// The fill of each alerter's queue that is not empty.
+pub fn fill(connection: &Connection) -> Result<BTreeMap<String, Fill>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT alerter, state, count(*), sum(length(CAST(payload AS BLOB))), min(created_ms), max(error)
+         FROM outbox GROUP BY alerter, state",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut fills: BTreeMap<String, Fill> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let fill = fills.entry(row.get(0)?).or_default();
+        let (state, count): (String, u64) = (row.get(1)?, row.get(2)?);
+        if state == "dead" {
+            fill.dead = count;
+            continue;
+        }
+        if state == "parked" {
+            fill.parked = count
+        } else {
+            fill.queued = count
+        }
+        fill.bytes += row.get::<_, u64>(3)?;
+        let oldest: i64 = row.get(4)?;
+        fill.oldest_ms = Some(fill.oldest_ms.map_or(oldest, |other| other.min(oldest)));
+        fill.last_error = row.get::<_, Option<String>>(5)?.or(fill.last_error.take());
+    }
+    Ok(fills)
+}
+
+/// One courier's view of its queue.
+#[derive(Debug)]
+pub struct Queue {
+    connection: Connection,
+    alerter: Arc<str>,
+}
+
+impl Queue {
+    pub fn new(connection: Connection, alerter: Arc<str>) -> Self {
+        Self { connection, alerter }
+    }
+
+    /// Deliveries in `state` above `after_seq`, ascending.
+    pub fn read(&self, state: &str, after_seq: i64, limit: usize) -> Result<Vec<Delivery>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT seq, tries, payload FROM outbox WHERE alerter = ?1 AND state = ?2 AND seq > ?3 ORDER BY seq LIMIT ?4",
+        )?;
+        let mut rows = statement.query(params![&*self.alerter, state, after_seq, limit])?;
+        let mut deliveries = Vec::new();
+        while let Some(row) = rows.next()? {
+            let seq = row.get(0)?;
+            let payload: String = row.get(2)?;
+            let alert = serde_json::from_str(&payload).with_context(|| format!("delivery {seq} in the outbox"))?;
+            deliveries.push(Delivery {
+                seq,
+                tries: row.get(1)?,
+                alert: Arc::new(alert),
+            });
+        }
+        Ok(deliveries)
+    }
+}
+
+fn rank(level: Level) -> i64 {
+    Level::ALL
+        .iter()
+        .position(|&other| other == level)
+        .map_or(0, |n| n as i64)
+}
