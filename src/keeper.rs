@@ -1,14 +1,73 @@
-//! The keeper: findings, delivery marks and commands in; one transaction out. The one writer of the state.
+//! The keeper: what the analyzers found, delivery marks and commands in; one transaction out. The one writer of the state.
+//!
+//! Promises: the alerts that a stretch of log gave rise to and the checkpoint that says this stretch was read are
+//! committed together. Couriers are rung only after the commit. While the state cannot be written (full disk) nothing
+//! more is taken from the analyzers, what is pending stays in memory, and the commit is tried again.
 
+mod pending;
+mod status;
+
+pub use status::Status;
+
+use crate::alert::book::{self, Book, Now};
+use crate::alert::{self, Composer, Origin};
+use crate::alerter::{self, WhenFull};
+use crate::analyzer::Exceptional;
+use crate::collector::{FileKey, FileState, Opened, Resume};
+use crate::metrics::Metrics;
+use crate::state::checkpoints::Checkpoint;
+use crate::state::{State, checkpoints, groups, outbox};
+use anyhow::Result;
+use crossbeam_channel::{Receiver, Sender, never, select, select_biased};
+use pending::Pending;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Commits of checkpoints alone wait so long for company: flash wears by the write. What is read again after a kill is
+/// bounded by it, and was found to hold nothing.
+const CHECKPOINT_AGE_MAX: Duration = Duration::from_secs(5);
+/// One transaction takes at most so many batches: an upper bound for memory and for the time to the first delivery.
+const BATCHES_PER_COMMIT_MAX: usize = 32;
+/// After a failed commit.
+const COMMIT_RETRY: Duration = Duration::from_secs(1);
+/// How often `state.db.prev` is written, if anything was committed since.
+const BACKUP_EVERY: Duration = Duration::from_secs(3600);
+
+/// What one analyzer made of one chunk (or of silence, or of the end of a file).
+#[derive(Debug)]
+pub struct Batch {
+    pub file: FileKey,
+    /// The first batch of a file brings what is known of it.
+    pub opened: Option<Box<Opened>>,
+    pub found: Vec<Exceptional>,
+    /// Where a restart goes on after this batch.
+    pub resume: Resume,
+    /// Identity and ledger, where they have changed.
+    pub file_state: Option<Box<FileState>>,
+    /// No more of this file will come.
+    pub closed: bool,
+    /// Bytes of the file beyond this batch.
+    pub lag_bytes: u64,
+    pub observed_at: jiff::Timestamp,
+}
 
 /// What comes back to the keeper: everything that can wake it besides the analyzers' batches.
 #[derive(Debug)]
 pub enum Inbox {
     /// A courier tells what became of deliveries of its alerter.
-    Marks { alerter: Arc<str>, marks: Vec<Mark> },
+    Marks {
+        alerter: Arc<str>,
+        marks: Vec<Mark>,
+    },
     /// A courier's way is blocked, or free again (`None`).
-    Blocked { alerter: Arc<str>, reason: Option<String> },
+    Blocked {
+        alerter: Arc<str>,
+        reason: Option<String>,
+    },
+    /// Somebody asks how it goes.
+    Status(Sender<Status>),
+    Ping(Sender<()>),
 }
 
 /// What became of one delivery.
@@ -32,4 +91,407 @@ pub enum Outcome {
         tries: u32,
         error: String,
     },
+}
+
+/// What the keeper is built from.
+#[derive(Debug)]
+pub struct Parts {
+    pub state: State,
+    pub composer: Composer,
+    pub alert: alert::Settings,
+    /// Labels of each source over the host's.
+    pub labels: BTreeMap<Arc<str>, BTreeMap<String, String>>,
+    /// Each alerter with its bell.
+    pub alerters: Vec<(alerter::Settings, Sender<()>)>,
+    pub metrics: Arc<Metrics>,
+}
+
+#[derive(Debug)]
+pub struct Keeper {
+    state: State,
+    composer: Composer,
+    labels: BTreeMap<Arc<str>, BTreeMap<String, String>>,
+    book: Book,
+    files: HashMap<FileKey, File>,
+    queues: Vec<Queue>,
+    pending: Pending,
+    metrics: Arc<Metrics>,
+    started: Instant,
+    backed_up: Instant,
+    boot_id: String,
+}
+
+/// A file as its last batch left it.
+#[derive(Debug)]
+struct File {
+    /// Its row, once it has one.
+    row: Option<i64>,
+    checkpoint: Checkpoint,
+    source: Arc<str>,
+    lag_bytes: u64,
+    closed: bool,
+}
+
+/// One alerter's outbox, seen from here.
+#[derive(Debug)]
+struct Queue {
+    settings: alerter::Settings,
+    bell: Sender<()>,
+    /// Payload bytes of what waits.
+    bytes: u64,
+    blocked: Option<String>,
+}
+
+impl Keeper {
+    pub fn new(parts: Parts) -> Result<Self> {
+        let Parts {
+            state,
+            composer,
+            alert,
+            labels,
+            alerters,
+            metrics,
+        } = parts;
+        let now = now();
+        let boot_id = boot_id();
+        let groups = pending::load_groups(&state, &boot_id, now)?;
+        let fill = outbox::fill(state.connection())?;
+        let queues = alerters
+            .into_iter()
+            .map(|(settings, bell)| {
+                let bytes = fill.get(&*settings.name).map_or(0, |fill| fill.bytes);
+                Queue {
+                    settings,
+                    bell,
+                    bytes,
+                    blocked: None,
+                }
+            })
+            .collect();
+        Ok(Self {
+            book: Book::new(&alert, groups),
+            state,
+            composer,
+            labels,
+            files: HashMap::new(),
+            queues,
+            pending: Pending::default(),
+            metrics,
+            started: Instant::now(),
+            backed_up: Instant::now(),
+            boot_id,
+        })
+    }
+
+    /// Writes down files seen for the first time, before anything of them is read.
+    pub fn adopt(&mut self, opened: Vec<Opened>) -> Result<()> {
+        for file in opened {
+            self.open_file(file.file, Box::new(file));
+        }
+        self.commit()
+    }
+
+    /// Until `batches` is closed and drained; then the couriers are told to finish, and what they say within
+    /// `couriers_deadline` is still written.
+    pub fn run(
+        mut self,
+        batches: &Receiver<Batch>,
+        inbox: &Receiver<Inbox>,
+        couriers_deadline: Duration,
+    ) -> Result<()> {
+        self.ring_all();
+        loop {
+            let wait = self.wait();
+            let full = never();
+            let source = if self.may_take() { batches } else { &full };
+            select! {
+                recv(source) -> batch => match batch {
+                    Ok(batch) => self.take(batch),
+                    Err(_) => break,
+                },
+                recv(inbox) -> message => if let Ok(message) = message { self.handle(message) },
+                default(wait) => {}
+            }
+            while self.may_take() && self.pending.batches < BATCHES_PER_COMMIT_MAX {
+                let Ok(batch) = batches.try_recv() else { break };
+                self.take(batch);
+            }
+            while let Ok(message) = inbox.try_recv() {
+                self.handle(message);
+            }
+            self.let_time_pass();
+            if self.pending.is_due() {
+                self.commit_or_wait();
+            }
+            self.back_up_if_due();
+        }
+        self.finish(inbox, couriers_deadline)
+    }
+
+    fn finish(mut self, inbox: &Receiver<Inbox>, couriers_deadline: Duration) -> Result<()> {
+        self.commit_or_wait();
+        // Dropping the bells tells the couriers to finish; their inbox closes when the last one has.
+        self.queues
+            .iter_mut()
+            .for_each(|queue| queue.bell = crossbeam_channel::bounded(1).0);
+        let until = Instant::now() + couriers_deadline;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            select_biased! {
+                recv(inbox) -> message => match message {
+                    Ok(message) => self.handle(message),
+                    Err(_) => break,
+                },
+                default(left) => break,
+            }
+            if inbox.is_empty() {
+                self.commit_or_wait();
+            }
+        }
+        self.pending.checkpoints_due = true;
+        self.commit()
+    }
+
+    /// Whether the analyzers may go on: not while the state cannot be written, nor while an outbox that is asked to
+    /// block is full.
+    fn may_take(&self) -> bool {
+        let full = |queue: &Queue| {
+            queue.settings.when_full == WhenFull::Block && queue.bytes >= queue.settings.outbox_max_bytes
+        };
+        self.pending.failed_at.is_none() && !self.queues.iter().any(full)
+    }
+
+    fn wait(&self) -> Duration {
+        let timer = self
+            .book
+            .next_due_ms()
+            .map(|due_ms| Duration::from_millis(due_ms.saturating_sub(now().boot_ms)));
+        [timer, self.pending.due_in(), Some(BACKUP_EVERY)]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(BACKUP_EVERY)
+    }
+
+    fn handle(&mut self, message: Inbox) {
+        match message {
+            Inbox::Marks { alerter, marks } => {
+                self.count_marks(&alerter, &marks);
+                self.pending.mark(alerter, marks);
+            }
+            Inbox::Blocked { alerter, reason } => {
+                if let Some(queue) = self.queues.iter_mut().find(|queue| queue.settings.name == alerter) {
+                    queue.blocked = reason;
+                }
+            }
+            // Whoever asked may have gone: then nobody misses the answer.
+            Inbox::Status(reply) => {
+                reply.try_send(self.status()).ok();
+            }
+            Inbox::Ping(reply) => {
+                reply.try_send(()).ok();
+            }
+        }
+    }
+
+    fn count_marks(&self, alerter: &str, marks: &[Mark]) {
+        let Some(metrics) = self.metrics.alerters.get(alerter) else {
+            return;
+        };
+        for mark in marks {
+            match mark.outcome {
+                Outcome::Delivered => metrics.delivered.add(1),
+                Outcome::Failed { .. } => metrics.failed.add(1),
+                Outcome::Dead { .. } => metrics.dead.add(1),
+            }
+        }
+    }
+
+    fn take(&mut self, batch: Batch) {
+        let Batch {
+            file,
+            opened,
+            found,
+            resume,
+            file_state,
+            closed,
+            lag_bytes,
+            observed_at,
+        } = batch;
+        if let Some(opened) = opened {
+            self.open_file(file, opened);
+        }
+        self.pending.batches += 1;
+        for exceptional in found {
+            self.tell(file, exceptional, observed_at);
+        }
+        let Some(known) = self.files.get_mut(&file) else { return };
+        known.checkpoint.resume = resume;
+        known.checkpoint.updated_ms = observed_at.as_millisecond();
+        if let Some(state) = file_state {
+            known.checkpoint.file_state = *state;
+        }
+        known.lag_bytes = lag_bytes;
+        known.closed = closed;
+        self.pending.touch(file);
+    }
+
+    fn open_file(&mut self, key: FileKey, opened: Box<Opened>) {
+        if self.files.contains_key(&key) {
+            return;
+        }
+        let Opened {
+            source,
+            path,
+            resume,
+            file_state,
+            row,
+            ..
+        } = *opened;
+        let checkpoint = Checkpoint {
+            source: source.to_string(),
+            path,
+            resume,
+            file_state,
+            updated_ms: now().wall.as_millisecond(),
+        };
+        self.files.insert(
+            key,
+            File {
+                row,
+                checkpoint,
+                source,
+                lag_bytes: 0,
+                closed: false,
+            },
+        );
+        self.pending.touch(key);
+    }
+
+    /// One exceptional record: an alert for those who want each, and a turn of its group's life for the others.
+    fn tell(&mut self, file: FileKey, exceptional: Exceptional, observed_at: jiff::Timestamp) {
+        let Some(known) = self.files.get(&file) else { return };
+        let source = known.source.clone();
+        let path = known.checkpoint.path.to_string_lossy();
+        let none = BTreeMap::new();
+        let origin = Origin {
+            source: &source,
+            path: &path,
+            file_id: known.checkpoint.file_state.id.as_deref().unwrap_or(&path),
+            labels: self.labels.get(&source).unwrap_or(&none),
+        };
+        let mut alert = self.composer.compose(exceptional, origin, observed_at);
+        self.push(&alert, Some(alerter::Send::Each));
+        if let Some(said) = self.book.observe(&source, &alert, now()) {
+            said.put_into(&mut alert, observed_at);
+            if said.status == alert::Status::Firing {
+                self.pending.begin(said.key.clone(), alert.clone());
+            }
+            self.push(&alert, Some(alerter::Send::Grouped));
+        }
+        self.pending.note_life();
+    }
+
+    /// Repeats and resolutions whose time has come.
+    fn let_time_pass(&mut self) {
+        if self.book.next_due_ms().is_none_or(|due_ms| due_ms > now().boot_ms) {
+            return;
+        }
+        let lagging: Vec<&str> = self
+            .files
+            .values()
+            .filter(|file| file.lag_bytes > 0)
+            .map(|file| &*file.source)
+            .collect();
+        let said = self.book.due(now(), &|source| !lagging.contains(&source));
+        for said in said {
+            match self.pending.sample(&self.state, &said.key) {
+                Ok(Some(mut alert)) => {
+                    said.put_into(&mut alert, now().wall);
+                    self.push(&alert, Some(alerter::Send::Grouped));
+                }
+                Ok(None) => {}
+                Err(error) => log::error!("a message about {} cannot be made: {error:#}", said.key.fingerprint),
+            }
+            self.pending.note_life();
+        }
+    }
+
+    /// Queues an alert for every alerter that wants it (all kinds, or those that send in the given way).
+    fn push(&mut self, alert: &alert::Alert, way: Option<alerter::Send>) {
+        self.metrics
+            .alerts(alert.severity)
+            .add(u64::from(way != Some(alerter::Send::Each)));
+        let mut entry = None;
+        for (index, queue) in self.queues.iter_mut().enumerate() {
+            let settings = &queue.settings;
+            let wanted = way.is_none_or(|way| way == settings.send)
+                && (settings.send_resolved || alert.status != alert::Status::Resolved)
+                && settings.filter.accepts(settings.min_severity, alert);
+            if !wanted {
+                continue;
+            }
+            if entry.is_none() {
+                entry = outbox::Entry::of(alert)
+                    .inspect_err(|error| log::error!("{error:#}"))
+                    .ok();
+            }
+            if let Some(entry) = &entry {
+                queue.bytes += entry.payload.len() as u64;
+                self.pending.push(index, entry.clone());
+            }
+        }
+    }
+
+    fn commit_or_wait(&mut self) {
+        match self.commit() {
+            Ok(()) => {
+                if self.pending.failed_at.take().is_some() {
+                    log::info!("the state can be written again");
+                }
+            }
+            Err(error) => {
+                if self.pending.failed_at.replace(Instant::now()).is_none() {
+                    log::error!("reading stops until the state can be written: {error:#}");
+                }
+            }
+        }
+    }
+
+    fn ring_all(&self) {
+        self.queues.iter().for_each(ring);
+    }
+
+    fn back_up_if_due(&mut self) {
+        if self.backed_up.elapsed() < BACKUP_EVERY || self.pending.commits_since_backup == 0 {
+            return;
+        }
+        self.backed_up = Instant::now();
+        self.pending.commits_since_backup = 0;
+        if let Err(error) = self.state.back_up() {
+            log::warn!("{error:#}");
+        }
+    }
+}
+
+/// A full bell is rung already; a closed one belongs to a courier that is gone.
+fn ring(queue: &Queue) {
+    queue.bell.try_send(()).ok();
+}
+
+/// Both clocks of an alert's life.
+fn now() -> Now {
+    let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let boot_ms = u64::try_from(boot.tv_sec).unwrap_or(0) * 1000 + u64::try_from(boot.tv_nsec).unwrap_or(0) / 1_000_000;
+    Now {
+        boot_ms,
+        wall: jiff::Timestamp::now(),
+    }
+}
+
+/// Which boot clock readings belong to; empty where the kernel does not tell.
+fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|id| id.trim().to_string())
+        .unwrap_or_default()
 }

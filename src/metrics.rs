@@ -1,1 +1,66 @@
-//! (metrics: to be written)
+//! Every counter of the process, in one struct of atomics: written where things happen, read by `status`.
+
+use crate::record::Level;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number that only grows, or is set.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    pub fn add(&self, amount: u64) {
+        self.0.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct Source {
+    pub read_bytes: Counter,
+    pub records: Counter,
+    pub exceptional: Counter,
+    pub ignored: Counter,
+    pub unparsed_lines: Counter,
+    pub replaced_bytes: Counter,
+}
+
+#[derive(Debug, Default)]
+pub struct Alerter {
+    pub delivered: Counter,
+    pub failed: Counter,
+    pub dead: Counter,
+    /// Shed because its outbox was full.
+    pub shed: Counter,
+}
+
+#[derive(Debug, Default)]
+pub struct Metrics {
+    pub sources: BTreeMap<Arc<str>, Source>,
+    pub alerters: BTreeMap<Arc<str>, Alerter>,
+    /// Alerts said, by severity.
+    alerts: [Counter; Level::ALL.len()],
+    pub commits: Counter,
+}
+
+impl Metrics {
+    pub fn new<'a>(sources: impl Iterator<Item = &'a Arc<str>>, alerters: impl Iterator<Item = &'a Arc<str>>) -> Self {
+        Self {
+            sources: sources.map(|name| (name.clone(), Source::default())).collect(),
+            alerters: alerters.map(|name| (name.clone(), Alerter::default())).collect(),
+            ..Self::default()
+        }
+    }
+
+    pub fn alerts(&self, severity: Level) -> &Counter {
+        &self.alerts[severity as usize]
+    }
+}

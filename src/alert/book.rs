@@ -165,6 +165,12 @@ impl Book {
         (changed.collect(), std::mem::take(&mut self.forgotten))
     }
 
+    /// The commit failed: these changes are to be written by the next one.
+    pub fn put_back_changes(&mut self, changed: impl Iterator<Item = Key>, forgotten: Vec<Key>) {
+        self.dirty.extend(changed);
+        self.forgotten.extend(forgotten);
+    }
+
     pub fn groups(&self) -> impl Iterator<Item = (&Key, &Group)> {
         self.groups.iter()
     }

@@ -55,6 +55,8 @@ pub struct Chunk {
     pub cut: bool,
     /// Bytes that the file holds beyond this chunk, as last seen.
     pub lag_bytes: u64,
+    /// The collector's half of the checkpoint behind this chunk, where it has changed (size seen, tail hash, ledger).
+    pub file_state: Option<Box<FileState>>,
 }
 
 /// What the collector tells the analyzer of one file, in order.
@@ -80,6 +82,8 @@ pub struct Opened {
     pub file: FileKey,
     pub source: Arc<str>,
     pub path: PathBuf,
+    /// Its row in the state, if it was known there.
+    pub row: Option<i64>,
     /// Where reading goes on, and what the record assembler left open there.
     pub resume: Resume,
     pub file_state: FileState,

@@ -1,0 +1,241 @@
+//! What the next transaction will write, and the writing of it.
+
+use super::{
+    CHECKPOINT_AGE_MAX, COMMIT_RETRY, FileKey, Keeper, Mark, Now, WhenFull, book, checkpoints, groups, outbox, ring,
+};
+use crate::alert::Alert;
+use crate::alert::book::{Group, Key};
+use crate::state::{Durability, State};
+use anyhow::Result;
+use rusqlite::Connection;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The row of `meta` that says on which clocks the groups' times were written.
+const CLOCKS: &str = "clocks";
+
+#[derive(Debug, Default)]
+pub struct Pending {
+    /// Taken from the analyzers since the last commit.
+    pub batches: usize,
+    pushes: Vec<(usize, outbox::Entry)>,
+    begins: Vec<(Key, Alert)>,
+    marks: Vec<(Arc<str>, Vec<Mark>)>,
+    files: BTreeSet<FileKey>,
+    /// A group's life has changed.
+    life: bool,
+    /// When the oldest checkpoint or life that waits for company was touched.
+    waiting_since: Option<Instant>,
+    pub checkpoints_due: bool,
+    pub failed_at: Option<Instant>,
+    pub commits_since_backup: u64,
+}
+
+impl Pending {
+    pub fn push(&mut self, queue: usize, entry: outbox::Entry) {
+        self.pushes.push((queue, entry));
+    }
+
+    pub fn begin(&mut self, key: Key, sample: Alert) {
+        self.begins.push((key, sample));
+    }
+
+    pub fn mark(&mut self, alerter: Arc<str>, marks: Vec<Mark>) {
+        self.marks.push((alerter, marks));
+    }
+
+    pub fn touch(&mut self, file: FileKey) {
+        self.files.insert(file);
+        self.waiting_since.get_or_insert_with(Instant::now);
+    }
+
+    pub fn note_life(&mut self) {
+        self.life = true;
+        self.waiting_since.get_or_insert_with(Instant::now);
+    }
+
+    /// The message that was said first of a group, also if it waits for its commit.
+    pub fn sample(&self, state: &State, key: &Key) -> Result<Option<Alert>> {
+        match self.begins.iter().rev().find(|(begun, _)| begun == key) {
+            Some((_, sample)) => Ok(Some(sample.clone())),
+            None => groups::sample(state.connection(), key),
+        }
+    }
+
+    /// Alerts and marks are written at once, checkpoints and counts alone when they are old enough.
+    pub fn is_due(&self) -> bool {
+        self.due_in().is_some_and(|due| due.is_zero())
+    }
+
+    pub fn due_in(&self) -> Option<Duration> {
+        if let Some(failed_at) = self.failed_at {
+            return Some(COMMIT_RETRY.saturating_sub(failed_at.elapsed()));
+        }
+        if !self.pushes.is_empty() || !self.marks.is_empty() || self.checkpoints_due {
+            return Some(Duration::ZERO);
+        }
+        self.waiting_since
+            .map(|since| CHECKPOINT_AGE_MAX.saturating_sub(since.elapsed()))
+    }
+}
+
+impl Keeper {
+    /// Writes all that is pending in one transaction, then rings the couriers that have something new.
+    pub(super) fn commit(&mut self) -> Result<()> {
+        let durability = if self.pending.pushes.is_empty() && !self.pending.checkpoints_due {
+            Durability::Normal
+        } else {
+            Durability::Full
+        };
+        let (lives, forgotten) = self.book.take_changes();
+        let now = super::now();
+        let Self {
+            state,
+            pending,
+            files,
+            queues,
+            boot_id,
+            ..
+        } = self;
+        let written = state.commit(durability, |connection| {
+            let mut rows = Vec::new();
+            for key in &pending.files {
+                let Some(file) = files.get(key) else { continue };
+                match file.row {
+                    Some(row) => checkpoints::update(connection, row, &file.checkpoint)?,
+                    None => rows.push((*key, checkpoints::insert(connection, &file.checkpoint)?)),
+                }
+            }
+            write_groups(connection, &pending.begins, &lives, &forgotten)?;
+            if !lives.is_empty() {
+                write_clocks(connection, boot_id, now)?;
+            }
+            for (queue, entry) in &pending.pushes {
+                outbox::push(
+                    connection,
+                    &queues[*queue].settings.name,
+                    entry,
+                    now.wall.as_millisecond(),
+                )?;
+            }
+            let mut freed: BTreeMap<Arc<str>, u64> = BTreeMap::new();
+            for (alerter, marks) in &pending.marks {
+                for mark in marks {
+                    *freed.entry(alerter.clone()).or_default() += outbox::mark(connection, mark)?;
+                }
+                outbox::trim_dead(connection, alerter)?;
+            }
+            let mut shed = Vec::new();
+            for (index, queue) in queues.iter().enumerate() {
+                let bytes = queue
+                    .bytes
+                    .saturating_sub(freed.get(&queue.settings.name).copied().unwrap_or(0));
+                let compact = match queue.settings.when_full {
+                    WhenFull::Compact => true,
+                    WhenFull::DropOldest => false,
+                    WhenFull::Block => continue,
+                };
+                if bytes > queue.settings.outbox_max_bytes {
+                    let excess = bytes - queue.settings.outbox_max_bytes;
+                    shed.push((index, outbox::shed(connection, &queue.settings.name, excess, compact)?));
+                }
+            }
+            Ok((rows, freed, shed))
+        });
+        match written {
+            Ok((rows, freed, shed)) => {
+                self.after_commit(rows, &freed, &shed);
+                Ok(())
+            }
+            Err(error) => {
+                self.book
+                    .put_back_changes(lives.into_iter().map(|(key, _)| key), forgotten);
+                Err(error)
+            }
+        }
+    }
+
+    fn after_commit(
+        &mut self,
+        rows: Vec<(FileKey, i64)>,
+        freed: &BTreeMap<Arc<str>, u64>,
+        shed: &[(usize, (u64, u64))],
+    ) {
+        for (key, row) in rows {
+            if let Some(file) = self.files.get_mut(&key) {
+                file.row = Some(row);
+            }
+        }
+        self.files.retain(|_, file| !file.closed);
+        for queue in &mut self.queues {
+            queue.bytes = queue
+                .bytes
+                .saturating_sub(freed.get(&queue.settings.name).copied().unwrap_or(0));
+        }
+        for &(index, (count, bytes)) in shed {
+            let queue = &mut self.queues[index];
+            queue.bytes = queue.bytes.saturating_sub(bytes);
+            if let Some(metrics) = self.metrics.alerters.get(&queue.settings.name) {
+                metrics.shed.add(count);
+            }
+            log::warn!(
+                "the outbox of {} is full: {count} deliveries were shed",
+                queue.settings.name
+            );
+        }
+        let rung: BTreeSet<usize> = self.pending.pushes.iter().map(|(queue, _)| *queue).collect();
+        rung.into_iter().for_each(|index| ring(&self.queues[index]));
+        self.metrics.commits.add(1);
+        let Pending {
+            failed_at,
+            commits_since_backup,
+            ..
+        } = std::mem::take(&mut self.pending);
+        self.pending.failed_at = failed_at;
+        self.pending.commits_since_backup = commits_since_backup + 1;
+    }
+}
+
+fn write_groups(
+    connection: &Connection,
+    begins: &[(Key, Alert)],
+    lives: &[(Key, Group)],
+    forgotten: &[Key],
+) -> Result<()> {
+    for (key, sample) in begins {
+        groups::begin(connection, key, sample)?;
+    }
+    for (key, group) in lives {
+        groups::save_life(connection, key, group)?;
+    }
+    for key in forgotten {
+        groups::forget(connection, key)?;
+    }
+    Ok(())
+}
+
+fn write_clocks(connection: &Connection, boot_id: &str, now: Now) -> Result<()> {
+    let value = serde_json::to_string(&(boot_id, now.boot_ms, now.wall))?;
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO meta VALUES (?1, ?2)")?
+        .execute([CLOCKS, &value])?;
+    Ok(())
+}
+
+/// The groups of the state, their clock readings carried over if they were written in another boot.
+pub fn load_groups(state: &State, boot_id: &str, now: Now) -> Result<Vec<(Key, Group)>> {
+    let mut groups = groups::load(state.connection())?;
+    let clocks: Option<(String, u64, jiff::Timestamp)> = state
+        .meta(CLOCKS)?
+        .map(|value| serde_json::from_str(&value))
+        .transpose()?;
+    if let Some((written_boot, boot_ms, wall)) = clocks
+        && written_boot != boot_id
+    {
+        groups
+            .iter_mut()
+            .for_each(|(_, group)| book::carry_over(group, Now { boot_ms, wall }, now));
+    }
+    Ok(groups)
+}

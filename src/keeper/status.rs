@@ -1,0 +1,167 @@
+//! How it goes: what `status` shows.
+
+use super::Keeper;
+use crate::record::Level;
+use crate::state::outbox;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Undelivered for so long: degraded.
+const DELIVERY_AGE_MAX: Duration = Duration::from_secs(300);
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    pub version: String,
+    pub pid: u32,
+    pub uptime_seconds: u64,
+    /// Why it is degraded; empty: healthy.
+    pub reasons: Vec<String>,
+    pub sources: Vec<Source>,
+    pub alerts: Alerts,
+    pub alerters: Vec<Alerter>,
+    pub state_commits: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    pub name: String,
+    pub files: u64,
+    pub lag_bytes: u64,
+    pub read_bytes: u64,
+    pub records: u64,
+    pub exceptional: u64,
+    pub ignored: u64,
+    pub unparsed_lines: u64,
+    pub replaced_bytes: u64,
+    /// Of the files that are followed now, by reason.
+    pub lost_bytes: BTreeMap<String, u64>,
+    pub skipped_bytes: BTreeMap<String, u64>,
+    pub possible_losses: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alerts {
+    pub firing: u64,
+    /// Messages said since the start, by severity.
+    pub said: BTreeMap<String, u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alerter {
+    pub name: String,
+    pub queued: u64,
+    pub parked: u64,
+    pub dead: u64,
+    pub outbox_bytes: u64,
+    pub oldest_seconds: Option<u64>,
+    pub delivered: u64,
+    pub failed: u64,
+    pub shed: u64,
+    pub blocked: Option<String>,
+    pub last_error: Option<String>,
+}
+
+impl Keeper {
+    pub(super) fn status(&self) -> Status {
+        let alerters = self.alerters();
+        let mut reasons: Vec<String> = Vec::new();
+        if self.pending.failed_at.is_some() {
+            reasons.push("the state cannot be written".into());
+        }
+        for alerter in &alerters {
+            if let Some(reason) = &alerter.blocked {
+                reasons.push(format!("alerter {} is blocked: {reason}", alerter.name));
+            } else if alerter
+                .oldest_seconds
+                .is_some_and(|age| age > DELIVERY_AGE_MAX.as_secs())
+            {
+                reasons.push(format!(
+                    "alerter {} has undelivered alerts older than 5 min",
+                    alerter.name
+                ));
+            }
+        }
+        let said = Level::ALL
+            .iter()
+            .map(|&level| (level.to_string(), self.metrics.alerts(level).get()));
+        Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: std::process::id(),
+            uptime_seconds: self.started.elapsed().as_secs(),
+            reasons,
+            sources: self.sources(),
+            alerts: Alerts {
+                firing: self.book.groups().filter(|(_, group)| group.firing).count() as u64,
+                said: said.filter(|(_, count)| *count > 0).collect(),
+            },
+            alerters,
+            state_commits: self.metrics.commits.get(),
+        }
+    }
+
+    fn sources(&self) -> Vec<Source> {
+        let metrics = self.metrics.sources.iter();
+        metrics
+            .map(|(name, counts)| {
+                let mut source = Source {
+                    name: name.to_string(),
+                    files: 0,
+                    lag_bytes: 0,
+                    read_bytes: counts.read_bytes.get(),
+                    records: counts.records.get(),
+                    exceptional: counts.exceptional.get(),
+                    ignored: counts.ignored.get(),
+                    unparsed_lines: counts.unparsed_lines.get(),
+                    replaced_bytes: counts.replaced_bytes.get(),
+                    lost_bytes: BTreeMap::new(),
+                    skipped_bytes: BTreeMap::new(),
+                    possible_losses: 0,
+                };
+                for file in self.files.values().filter(|file| file.source == *name) {
+                    let ledger = &file.checkpoint.file_state.ledger;
+                    source.files += 1;
+                    source.lag_bytes += file.lag_bytes;
+                    source.possible_losses += ledger.possible_losses;
+                    add(&mut source.lost_bytes, &ledger.lost);
+                    add(&mut source.skipped_bytes, &ledger.skipped);
+                }
+                source
+            })
+            .collect()
+    }
+
+    fn alerters(&self) -> Vec<Alerter> {
+        let mut fills = outbox::fill(self.state.connection()).unwrap_or_default();
+        let now_ms = super::now().wall.as_millisecond();
+        let metrics = &self.metrics.alerters;
+        self.queues
+            .iter()
+            .map(|queue| {
+                let fill = fills.remove(&*queue.settings.name).unwrap_or_default();
+                let counts = metrics.get(&queue.settings.name);
+                Alerter {
+                    name: queue.settings.name.to_string(),
+                    queued: fill.queued,
+                    parked: fill.parked,
+                    dead: fill.dead,
+                    outbox_bytes: fill.bytes,
+                    oldest_seconds: fill
+                        .oldest_ms
+                        .map(|oldest| u64::try_from(now_ms - oldest).unwrap_or(0) / 1000),
+                    delivered: counts.map_or(0, |counts| counts.delivered.get()),
+                    failed: counts.map_or(0, |counts| counts.failed.get()),
+                    shed: counts.map_or(0, |counts| counts.shed.get()),
+                    blocked: queue.blocked.clone(),
+                    last_error: fill.last_error,
+                }
+            })
+            .collect()
+    }
+}
+
+fn add(sums: &mut BTreeMap<String, u64>, more: &BTreeMap<String, u64>) {
+    for (reason, bytes) in more {
+        *sums.entry(reason.clone()).or_default() += bytes;
+    }
+}
