@@ -10,6 +10,7 @@ pub mod redact;
 pub mod route;
 
 pub use compose::{Composer, Origin};
+pub mod render;
 
 use crate::analyzer::Finding;
 use crate::record::Level;

@@ -3,8 +3,16 @@
 //! An alerter answers one question of its courier: delivered, or [`SendError`]. Order, retries, back-off, parking and
 //! durability are the courier's and the keeper's.
 
+pub mod backoff;
+pub mod console;
+pub mod courier;
+pub mod file;
+pub mod http;
+pub mod secret;
+pub mod tls;
 pub mod webhook;
 
+use crate::alert::render::Wording;
 pub use crate::alert::route::Filter;
 use crate::record::Level;
 use std::path::PathBuf;
@@ -21,6 +29,8 @@ pub struct Settings {
     pub filter: Filter,
     pub outbox_max_bytes: u64,
     pub when_full: WhenFull,
+    /// Zone and language of what people read.
+    pub wording: Wording,
     pub kind: Kind,
 }
 
@@ -91,4 +101,32 @@ pub trait Alerter: std::marker::Send {
     }
 
     fn send(&mut self, batch: &[Delivery]) -> Sent;
+
+    /// Called when the courier begins and again after the wait it returned: for what has to be done without a delivery.
+    fn tick(&mut self) -> Option<Duration> {
+        None
+    }
+}
+
+impl Sent {
+    /// All of a batch of so many.
+    pub fn all(delivered: usize) -> Self {
+        Self { delivered, error: None }
+    }
+
+    pub fn failed(delivered: usize, error: SendError) -> Self {
+        Self {
+            delivered,
+            error: Some(error),
+        }
+    }
+}
+
+/// The alerter that the settings describe: keys, certificates and secrets read, nothing connected yet.
+pub fn build(settings: &Settings) -> anyhow::Result<Box<dyn Alerter>> {
+    Ok(match &settings.kind {
+        Kind::Console { format } => Box::new(console::Console::new(*format, settings.wording.clone())),
+        Kind::File { path, format } => Box::new(file::File::new(path.clone(), *format, settings.wording.clone())),
+        Kind::Webhook(webhook) => Box::new(webhook::Webhook::new(webhook, settings.wording.clone())?),
+    })
 }

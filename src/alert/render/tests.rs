@@ -1,0 +1,125 @@
+use super::*;
+use crate::alert::{Context, FINGERPRINT_VERSION, Host, Reason, SCHEMA, SourcePlace};
+use crate::record::Level;
+
+/// An alert as the contract shows one.
+pub(crate) fn alert() -> Alert {
+    Alert {
+        schema: SCHEMA,
+        id: "k3v9q2".to_owned(),
+        status: Status::Firing,
+        reason: Reason::New,
+        severity: Level::Error,
+        fingerprint: "5f2c9a7e11d04b3c".to_owned(),
+        fingerprint_version: FINGERPRINT_VERSION,
+        title: "java.lang.IllegalStateException: pool exhausted".to_owned(),
+        message: Some("checkout failed".to_owned()),
+        text: Some(
+            "2026-11-23 06:00:01 ERROR checkout failed\njava.lang.IllegalStateException: pool exhausted".to_owned(),
+        ),
+        template: Some("checkout failed".to_owned()),
+        level: Some(Level::Error),
+        kind: Kind::Exception,
+        language: Some("java".to_owned()),
+        timestamp: "2026-11-23T06:00:01Z".parse().ok(),
+        observed_at: "2026-11-23T06:00:01.214Z".parse().unwrap(),
+        clock_suspect: false,
+        late: false,
+        truncated: false,
+        source: Some(SourcePlace {
+            name: "app".to_owned(),
+            path: "/var/log/app/app.log".to_owned(),
+            first_line: Some(120),
+            last_line: Some(121),
+            offset: 18234,
+            end_offset: 20991,
+            line_numbers: None,
+        }),
+        detectors: vec![Finding {
+            analyzer: AnalyzerKind::Rule,
+            name: Some("pool".to_owned()),
+            severity: Level::Error,
+            captures: serde_json::Map::from_iter([("pool".to_owned(), "main".into())]),
+            confidence: None,
+            score: None,
+            model: None,
+        }],
+        fields: serde_json::Map::new(),
+        context: Context {
+            before: vec!["before".to_owned()],
+            after: vec!["after".to_owned()],
+        },
+        count: 1,
+        first_seen: "2026-11-23T06:00:01Z".parse().unwrap(),
+        last_seen: "2026-11-23T06:00:01Z".parse().unwrap(),
+        host: Host {
+            id: "h1".to_owned(),
+            name: "gw-17".to_owned(),
+        },
+        labels: [("site".to_owned(), "plant-7".to_owned())].into(),
+        groups: Vec::new(),
+    }
+}
+
+#[test]
+fn a_person_reads_severity_title_place_and_text() {
+    let wording = Wording {
+        zone: TimeZone::fixed(jiff::tz::offset(8)),
+        language: Language::English,
+    };
+    assert_eq!(
+        console(&alert(), &wording),
+        "[ERROR] java.lang.IllegalStateException: pool exhausted
+  Time: 2026-11-23 14:00:01 +08:00
+  Host: gw-17
+  Source: app
+  Place: /var/log/app/app.log:120-121
+  Found by: rule pool
+  Captured: pool=main
+  Labels: site=plant-7
+  Alert: k3v9q2 · 5f2c9a7e11d04b3c
+    | before
+    > 2026-11-23 06:00:01 ERROR checkout failed
+    > java.lang.IllegalStateException: pool exhausted
+    | after
+"
+    );
+}
+
+#[test]
+fn what_goes_on_tells_its_count_and_what_is_over_says_so() {
+    let wording = Wording {
+        zone: TimeZone::UTC,
+        language: Language::Chinese,
+    };
+    let repeated = Alert {
+        status: Status::Repeated,
+        reason: Reason::Ongoing,
+        count: 1834,
+        ..alert()
+    };
+    assert_eq!(headline(&repeated, &wording, 20), "[错误 ×1834] java.lan…");
+    let counted = facts(&repeated, &wording)
+        .into_iter()
+        .find(|f| f.name == "次数")
+        .expect("a count");
+    assert!(counted.value.starts_with("1834 (2026-11-23 06:00:01"), "{counted:?}");
+    let resolved = Alert {
+        status: Status::Resolved,
+        reason: Reason::Quiet,
+        ..alert()
+    };
+    assert!(headline(&resolved, &wording, 200).starts_with("[已恢复] java"));
+}
+
+#[test]
+fn hostile_text_cannot_forge_a_line_or_move_the_cursor() {
+    let hostile = Alert {
+        title: "a\n[RESOLVED] b\u{1b}[2J".to_owned(),
+        text: Some("x\u{1b}]0;t\u{7}y\u{202e}".to_owned()),
+        ..alert()
+    };
+    let text = console(&hostile, &Wording::default());
+    assert!(text.starts_with("[ERROR] a [RESOLVED] b\n"), "{text}");
+    assert!(text.contains("    > xy\n"), "{text}");
+}

@@ -1,0 +1,549 @@
+//! The courier: one thread per alerter, which takes deliveries from its outbox to its receiver.
+//!
+//! Promises: order per fingerprint; nothing sent twice in one life; one receiver in trouble holds up nobody else's
+//! alerts. What became of each delivery goes to the keeper as marks; the courier never writes the state itself, and
+//! remembers what it has sent until the outbox no longer returns it: also while the keeper cannot commit (full disk).
+//!
+//! It works in sweeps: from the outbox's first queued delivery to its last, skipping what is sent, not due yet, or
+//! behind another of its fingerprint. A failure ends the sweep and closes the gate for a while; a bell opens a new one.
+
+mod memory;
+
+use super::{Alerter, Delivery, Send, SendError, Sent, Settings, backoff};
+use crate::keeper::{Inbox, Mark, Outcome};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
+use memory::Memory;
+use std::time::{Duration, Instant};
+
+/// Deliveries read from the outbox at a time: enough for one batch of any alerter, little enough to hold.
+const PAGE: usize = 512;
+/// Marks are handed over at this number at the latest …
+const MARKS_MAX: usize = 256;
+/// … or this age: what a `kill -9` makes a receiver see twice is what was sent within it.
+const MARKS_AGE_MAX: Duration = Duration::from_millis(200);
+/// Failed tries after which a delivery is parked behind the others.
+const TRIES_BEFORE_PARKING: u32 = 8;
+/// So much longer than the gate is closed the delivery that closed it waits.
+const STAND_BACK: Duration = Duration::from_millis(250);
+/// After an error of the outbox itself.
+const OUTBOX_RETRY: Duration = Duration::from_secs(5);
+
+/// Where deliveries wait: read only; the keeper writes it.
+pub trait Outbox: std::marker::Send {
+    /// Queued deliveries with `seq > after_seq`, ascending, at most `limit`; without parked ones.
+    fn next(&mut self, after_seq: i64, limit: usize) -> anyhow::Result<Vec<Delivery>>;
+    /// Parked ones, in the same way.
+    fn parked(&mut self, after_seq: i64, limit: usize) -> anyhow::Result<Vec<Delivery>>;
+}
+
+/// How long the courier lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Until the bell is closed.
+    Service,
+    /// One try per due delivery (`run --once`).
+    Once,
+}
+
+/// Time and waiting, so that tests need neither. Times are since some fixed moment.
+pub trait Clock: std::marker::Send {
+    fn now(&self) -> Duration;
+    /// Waits for the bell, at the longest until `until`.
+    fn wait(&mut self, bell: &Receiver<()>, until: Option<Duration>) -> Wake;
+    /// For jitter, in 0…1.
+    fn chance(&mut self) -> f64;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wake {
+    Rung,
+    Due,
+    /// The bell is closed: stop.
+    Closed,
+}
+
+/// The real clock: monotonic.
+#[derive(Debug)]
+pub struct SystemClock(Instant);
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    fn wait(&mut self, bell: &Receiver<()>, until: Option<Duration>) -> Wake {
+        let Some(until) = until else {
+            return if bell.recv().is_ok() { Wake::Rung } else { Wake::Closed };
+        };
+        match bell.recv_timeout(until.saturating_sub(self.now())) {
+            Ok(()) => Wake::Rung,
+            Err(RecvTimeoutError::Timeout) => Wake::Due,
+            Err(RecvTimeoutError::Disconnected) => Wake::Closed,
+        }
+    }
+
+    fn chance(&mut self) -> f64 {
+        fastrand::f64()
+    }
+}
+
+/// What a courier is made of; [`Courier::run`] is its thread.
+pub struct Courier {
+    pub settings: Settings,
+    pub alerter: Box<dyn Alerter>,
+    pub outbox: Box<dyn Outbox>,
+    /// `bounded(1)`: rings when there may be something new; closed: stop.
+    pub bell: Receiver<()>,
+    pub keeper: Sender<Inbox>,
+    pub mode: Mode,
+    /// For what is due when the bell closes ([`Mode::Service`]), or for everything ([`Mode::Once`]). It is looked at
+    /// between deliveries: one that is under way has its own time-out.
+    pub deadline: Duration,
+}
+
+impl std::fmt::Debug for Courier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Courier")
+            .field("settings", &self.settings)
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Courier {
+    /// Until the bell closes, the keeper is gone, or ([`Mode::Once`]) everything due was tried.
+    pub fn run(self) {
+        self.run_by(&mut SystemClock::default());
+    }
+
+    /// The same by a clock of the caller's.
+    pub fn run_by(self, clock: &mut dyn Clock) {
+        let now = clock.now();
+        let mut round = Round {
+            memory: Memory::new(self.settings.send == Send::Grouped),
+            courier: self,
+            clock,
+            marks: Vec::new(),
+            marks_since: now,
+            gate: now,
+            failures: 0,
+            parked_gate: now,
+            parked_cursor: 0,
+            blocked: None,
+            stop_at: None,
+            tick_at: None,
+            rung: false,
+            keeper_gone: false,
+        };
+        round.live();
+        round.flush();
+    }
+}
+
+/// A courier at work.
+struct Round<'a> {
+    courier: Courier,
+    clock: &'a mut dyn Clock,
+    memory: Memory,
+    marks: Vec<Mark>,
+    marks_since: Duration,
+    /// Nothing is tried before.
+    gate: Duration,
+    /// In a row.
+    failures: u32,
+    /// No parked delivery is tried before.
+    parked_gate: Duration,
+    /// The parked delivery that failed last: the next round begins behind it, so that one bad one starves no other.
+    parked_cursor: i64,
+    /// Why the way is blocked, as last told to the keeper.
+    blocked: Option<String>,
+    /// The bell is closed, or this is [`Mode::Once`]: no new try after this.
+    stop_at: Option<Duration>,
+    /// When the alerter wants to be called without a delivery.
+    tick_at: Option<Duration>,
+    /// The bell rang while a sweep was under way.
+    rung: bool,
+    keeper_gone: bool,
+}
+
+/// How a sweep ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Swept {
+    /// Everything was looked at; the earliest that was not due yet.
+    Through { due: Option<Duration> },
+    /// A failure closed the gate, or there is no time left.
+    Stopped,
+}
+
+impl Round<'_> {
+    fn live(&mut self) {
+        if let Err(error) = self.learn_parked() {
+            self.outbox_failed(&error);
+        }
+        match self.courier.mode {
+            Mode::Once => {
+                self.stop_at = Some(self.clock.now() + self.courier.deadline);
+                self.sweep_all();
+            }
+            Mode::Service => loop {
+                let until = self.serve();
+                if self.keeper_gone || self.stop_at.is_some() {
+                    return;
+                }
+                if std::mem::take(&mut self.rung) {
+                    continue;
+                }
+                match self.clock.wait(&self.courier.bell, until) {
+                    Wake::Rung | Wake::Due => {}
+                    Wake::Closed => {
+                        self.begin_stop();
+                        // The last that the analyzers found is in the outbox by now; a receiver in trouble gets none.
+                        if self.clock.now() >= self.gate {
+                            self.sweep_all();
+                        }
+                        return;
+                    }
+                }
+            },
+        }
+    }
+
+    /// Does what is due; when there is something to do again (`None`: when the bell rings).
+    fn serve(&mut self) -> Option<Duration> {
+        self.tick();
+        if self.clock.now() < self.gate {
+            return self.earliest(Some(self.gate));
+        }
+        let swept = self.sweep_all();
+        self.flush();
+        match swept {
+            Swept::Through { due } => {
+                let parked = (!self.memory.parked.is_empty()).then_some(self.parked_gate);
+                self.earliest(due.into_iter().chain(parked).min())
+            }
+            Swept::Stopped => self.earliest(Some(self.gate)),
+        }
+    }
+
+    fn earliest(&self, due: Option<Duration>) -> Option<Duration> {
+        due.into_iter().chain(self.tick_at).min()
+    }
+
+    /// What an alerter has to do without a delivery (telling Alertmanager again what is still active).
+    fn tick(&mut self) {
+        if self.tick_at.is_none_or(|at| at <= self.clock.now()) {
+            self.tick_at = self.courier.alerter.tick().map(|wait| self.clock.now() + wait);
+        }
+    }
+
+    fn begin_stop(&mut self) {
+        if self.stop_at.is_none() {
+            self.stop_at = Some(self.clock.now() + self.courier.deadline);
+        }
+    }
+
+    /// Notices a closed bell within a long sweep; whether there is time for another try.
+    fn may_go_on(&mut self) -> bool {
+        if self.courier.mode == Mode::Service {
+            match self.courier.bell.try_recv() {
+                Ok(()) => self.rung = true,
+                Err(TryRecvError::Disconnected) => self.begin_stop(),
+                Err(TryRecvError::Empty) => {}
+            }
+        }
+        !self.keeper_gone && self.stop_at.is_none_or(|at| self.clock.now() < at)
+    }
+
+    fn sweep_all(&mut self) -> Swept {
+        let swept = match self.sweep_queued() {
+            Ok(swept) => swept,
+            Err(error) => return self.outbox_failed(&error),
+        };
+        if swept == Swept::Stopped {
+            return swept;
+        }
+        if self.clock.now() < self.parked_gate {
+            return swept;
+        }
+        match self.sweep_parked() {
+            Ok(()) => swept,
+            Err(error) => self.outbox_failed(&error),
+        }
+    }
+
+    fn outbox_failed(&mut self, error: &anyhow::Error) -> Swept {
+        log::error!("alerter {}: reading its outbox: {error:#}", self.courier.settings.name);
+        self.gate = self.clock.now() + OUTBOX_RETRY;
+        Swept::Stopped
+    }
+
+    /// What an earlier life parked holds back the later ones of its fingerprint from the start.
+    fn learn_parked(&mut self) -> anyhow::Result<()> {
+        let mut after_seq = 0;
+        loop {
+            let page = self.courier.outbox.parked(after_seq, PAGE)?;
+            for delivery in &page {
+                self.memory.know_parked(delivery);
+                after_seq = delivery.seq;
+            }
+            if page.len() < PAGE {
+                return Ok(());
+            }
+        }
+    }
+
+    /// From the first queued delivery to the last.
+    fn sweep_queued(&mut self) -> anyhow::Result<Swept> {
+        let batch_max = self.courier.alerter.batch_max().clamp(1, PAGE);
+        self.memory.begin_sweep();
+        let mut due: Option<Duration> = None;
+        let mut after_seq = 0;
+        loop {
+            let page = self.courier.outbox.next(after_seq, PAGE)?;
+            let last = page.len() < PAGE;
+            let reached = if last {
+                i64::MAX
+            } else {
+                page.last().map_or(i64::MAX, |d| d.seq)
+            };
+            self.memory.forget_absent(after_seq, reached, &page);
+            let mut batch: Vec<Delivery> = Vec::new();
+            for delivery in page {
+                match self.memory.verdict(&delivery, self.clock.now()) {
+                    memory::Verdict::Due(delivery) => batch.push(delivery),
+                    memory::Verdict::NotBefore(at) => due = Some(due.map_or(at, |d| d.min(at))),
+                    memory::Verdict::Skip => {}
+                }
+                if batch.len() == batch_max && !self.send(std::mem::take(&mut batch)) {
+                    return Ok(Swept::Stopped);
+                }
+            }
+            if !batch.is_empty() && !self.send(batch) {
+                return Ok(Swept::Stopped);
+            }
+            if last {
+                return Ok(Swept::Through { due });
+            }
+            after_seq = reached;
+        }
+    }
+
+    /// Sends; whether the sweep may go on.
+    fn send(&mut self, mut batch: Vec<Delivery>) -> bool {
+        while !batch.is_empty() {
+            if !self.may_go_on() {
+                return false;
+            }
+            let Sent { delivered, error } = self.courier.alerter.send(&batch);
+            for delivery in batch.drain(..delivered.min(batch.len())) {
+                self.delivered(&delivery);
+            }
+            let (Some(error), Some(unsent)) = (error, batch.first().cloned()) else {
+                continue;
+            };
+            match error {
+                SendError::Reject { reason } => {
+                    self.rejected(&unsent, reason);
+                    batch.remove(0);
+                }
+                SendError::Blocked { reason } => {
+                    self.told_blocked(reason);
+                    return false;
+                }
+                SendError::Retry { after, reason } => {
+                    self.failed(&unsent, after, reason);
+                    // One try per due delivery: what follows is tried too, but not what waits behind this one.
+                    if self.courier.mode == Mode::Service || after.is_some() {
+                        return false;
+                    }
+                    self.memory.hold(&unsent);
+                    batch.remove(0);
+                    batch.retain(|delivery| !self.memory.is_held(delivery));
+                }
+            }
+        }
+        true
+    }
+
+    fn delivered(&mut self, delivery: &Delivery) {
+        self.through();
+        self.memory.done(delivery.seq, memory::Done::Delivered);
+        self.mark(delivery.seq, Outcome::Delivered);
+    }
+
+    fn rejected(&mut self, delivery: &Delivery, error: String) {
+        self.through();
+        let name = &self.courier.settings.name;
+        log::warn!("alerter {name}: alert {} is dead: {error}", delivery.alert.id);
+        let tries = self.memory.tries(delivery) + 1;
+        self.memory
+            .done(delivery.seq, memory::Done::Dead { at: self.clock.now() });
+        self.mark(delivery.seq, Outcome::Dead { tries, error });
+    }
+
+    /// Something got through to be judged: the receiver is well.
+    fn through(&mut self) {
+        let name = self.courier.settings.name.clone();
+        if self.failures > 1 || self.blocked.is_some() {
+            log::info!("alerter {name}: getting through again");
+        }
+        if self.failures > 1 || self.blocked.is_some() {
+            // What was parked meanwhile was not to blame: it may go behind the others, without waiting.
+            self.parked_gate = self.clock.now();
+        }
+        self.failures = 0;
+        if self.blocked.take().is_some() {
+            self.tell(Inbox::Blocked {
+                alerter: name,
+                reason: None,
+            });
+        }
+    }
+
+    fn told_blocked(&mut self, reason: String) {
+        self.gate = self.clock.now() + backoff::CAP;
+        if self.blocked.as_ref() == Some(&reason) {
+            return;
+        }
+        let alerter = self.courier.settings.name.clone();
+        log::error!("alerter {alerter}: blocked: {reason}; trying again every 5 min");
+        self.blocked = Some(reason.clone());
+        self.tell(Inbox::Blocked {
+            alerter,
+            reason: Some(reason),
+        });
+    }
+
+    fn failed(&mut self, delivery: &Delivery, after: Option<Duration>, error: String) {
+        self.failures = self.failures.saturating_add(1);
+        let tries = self.memory.tries(delivery) + 1;
+        let name = &self.courier.settings.name;
+        if self.failures == 1 {
+            log::warn!("alerter {name}: {error}; trying again");
+        } else {
+            log::debug!("alerter {name}: {error}; try {tries} of alert {}", delivery.alert.id);
+        }
+        let now = self.clock.now();
+        let wait = after.unwrap_or_else(|| backoff::after(self.failures, self.clock.chance()));
+        self.gate = now + wait;
+        let parked = tries >= TRIES_BEFORE_PARKING;
+        if parked {
+            self.memory.park(delivery, tries);
+            self.parked_gate = self.parked_gate.max(now + backoff::CAP);
+        } else {
+            // One that fails alone must not hold the others up: it stands back a little longer than the gate is
+            // closed, so that another is tried first. Where deliveries go in batches, order counts for more.
+            let own = if self.courier.alerter.batch_max() > 1 {
+                wait
+            } else {
+                wait.max(backoff::after(tries, 1.0)) + STAND_BACK
+            };
+            self.memory.put_off(delivery.seq, tries, now + own);
+        }
+        self.mark(delivery.seq, Outcome::Failed { tries, parked, error });
+    }
+
+    /// Parked ones go behind the others, one failure per 5 min: the first that gets through lets the next go at once.
+    fn sweep_parked(&mut self) -> anyhow::Result<()> {
+        let start = self.parked_cursor;
+        self.parked_cursor = 0;
+        let mut after_seq = start;
+        let mut wrapped = start == 0;
+        loop {
+            let page = self.courier.outbox.parked(after_seq, 1)?;
+            self.memory
+                .forget_absent_parked(after_seq, page.first().map_or(i64::MAX, |d| d.seq));
+            let Some(delivery) = page
+                .into_iter()
+                .next()
+                .filter(|d| !wrapped || start == 0 || d.seq <= start)
+            else {
+                if wrapped {
+                    return Ok(());
+                }
+                (wrapped, after_seq) = (true, 0);
+                continue;
+            };
+            after_seq = delivery.seq;
+            self.memory.know_parked(&delivery);
+            if self.memory.may_try_parked(&delivery) && !self.send_parked(&delivery) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sends one that is parked; whether the next may go.
+    fn send_parked(&mut self, delivery: &Delivery) -> bool {
+        if !self.may_go_on() {
+            return false;
+        }
+        let Sent { delivered, error } = self.courier.alerter.send(std::slice::from_ref(delivery));
+        match error {
+            None => {
+                if delivered > 0 {
+                    self.delivered(delivery);
+                }
+                delivered > 0
+            }
+            Some(SendError::Reject { reason }) => {
+                self.rejected(delivery, reason);
+                true
+            }
+            Some(SendError::Blocked { reason }) => {
+                self.told_blocked(reason);
+                false
+            }
+            Some(SendError::Retry { after, reason }) => {
+                let tries = self.memory.tries(delivery) + 1;
+                self.memory.park(delivery, tries);
+                self.mark(
+                    delivery.seq,
+                    Outcome::Failed {
+                        tries,
+                        parked: true,
+                        error: reason,
+                    },
+                );
+                self.parked_gate = self.clock.now() + after.unwrap_or(backoff::CAP).max(backoff::CAP);
+                self.parked_cursor = delivery.seq;
+                self.courier.mode == Mode::Once
+            }
+        }
+    }
+
+    fn mark(&mut self, seq: i64, outcome: Outcome) {
+        let now = self.clock.now();
+        if self.marks.is_empty() {
+            self.marks_since = now;
+        }
+        self.marks.push(Mark { seq, outcome });
+        if self.marks.len() >= MARKS_MAX || now >= self.marks_since + MARKS_AGE_MAX {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        if !self.marks.is_empty() {
+            let marks = std::mem::take(&mut self.marks);
+            self.tell(Inbox::Marks {
+                alerter: self.courier.settings.name.clone(),
+                marks,
+            });
+        }
+    }
+
+    /// The keeper never waits for a courier, so that waiting for the keeper is safe. When it is gone, what we did can no
+    /// longer be marked: going on would only repeat after the next start.
+    fn tell(&mut self, message: Inbox) {
+        self.keeper_gone |= self.courier.keeper.send(message).is_err();
+    }
+}
+
+#[cfg(test)]
+mod tests;

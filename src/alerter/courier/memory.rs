@@ -1,0 +1,182 @@
+//! What a courier remembers between sweeps: what the outbox cannot know yet because the keeper has not committed it.
+//!
+//! Bounded by the outbox, whose size is: every entry goes when the outbox no longer returns its delivery.
+
+use super::Delivery;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::Duration;
+
+/// A dead delivery that the outbox returns as queued so long after we told the keeper was queued again by a person.
+const DEAD_REMEMBERED: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Done {
+    Delivered,
+    Dead { at: Duration },
+}
+
+/// What to do with a queued delivery now.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    Due(Delivery),
+    NotBefore(Duration),
+    /// Sent already, parked, or behind another of its fingerprint.
+    Skip,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct PutOff {
+    tries: u32,
+    not_before: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Parked {
+    tries: u32,
+    fingerprint: String,
+    /// The outbox may still return it as queued: our mark is not committed yet.
+    queued: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// In order per fingerprint, parked ones included. Where every record goes by itself, a parked one is overtaken:
+    /// else one that a receiver cannot digest would hold back all of its kind.
+    grouped: bool,
+    done: BTreeMap<i64, Done>,
+    /// Done while it was parked: the outbox may still return it as such.
+    done_parked: BTreeSet<i64>,
+    put_off: HashMap<i64, PutOff>,
+    pub(super) parked: BTreeMap<i64, Parked>,
+    /// Of this sweep: fingerprints of which an earlier delivery waits.
+    held: HashSet<String>,
+}
+
+impl Memory {
+    pub(super) fn new(grouped: bool) -> Self {
+        Self {
+            grouped,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn begin_sweep(&mut self) {
+        self.held.clear();
+        if self.grouped {
+            self.held.extend(self.parked.values().map(|p| p.fingerprint.clone()));
+        }
+    }
+
+    /// What the outbox does not return within the stretch it was asked for is gone: marked, dropped or compacted.
+    pub(super) fn forget_absent(&mut self, after_seq: i64, reached: i64, page: &[Delivery]) {
+        let absent = |seq: i64| page.binary_search_by_key(&seq, |d| d.seq).is_err();
+        let covers = |seq: i64| seq > after_seq && seq <= reached;
+        self.done.retain(|&seq, _| !(covers(seq) && absent(seq)));
+        self.put_off.retain(|&seq, _| !(covers(seq) && absent(seq)));
+        for (_, parked) in self.parked.iter_mut().filter(|(seq, _)| covers(**seq) && absent(**seq)) {
+            parked.queued = false;
+        }
+    }
+
+    /// The same for parked ones: between `after_seq` and `reached` the outbox has none.
+    pub(super) fn forget_absent_parked(&mut self, after_seq: i64, reached: i64) {
+        let absent = |seq: i64| seq > after_seq && seq < reached;
+        self.parked.retain(|&seq, parked| parked.queued || !absent(seq));
+        self.done_parked.retain(|&seq| !absent(seq));
+    }
+
+    pub(super) fn verdict(&mut self, delivery: &Delivery, now: Duration) -> Verdict {
+        let seq = delivery.seq;
+        match self.done.get(&seq) {
+            Some(Done::Delivered) => return Verdict::Skip,
+            Some(Done::Dead { at }) if now < *at + DEAD_REMEMBERED => return Verdict::Skip,
+            Some(Done::Dead { .. }) | None => {}
+        }
+        // The outbox counts from zero again what a person told it to retry; we are not to hold it back.
+        if delivery.tries == 0 && self.tries(delivery) > 1 {
+            self.put_off.remove(&seq);
+            self.parked.remove(&seq);
+        }
+        if self.parked.contains_key(&seq) {
+            return Verdict::Skip;
+        }
+        if self.held.contains(&delivery.alert.fingerprint) {
+            return Verdict::Skip;
+        }
+        match self.put_off.get(&seq) {
+            Some(put_off) if put_off.not_before > now => {
+                let at = put_off.not_before;
+                self.hold(delivery);
+                Verdict::NotBefore(at)
+            }
+            Some(_) | None => Verdict::Due(delivery.clone()),
+        }
+    }
+
+    pub(super) fn hold(&mut self, delivery: &Delivery) {
+        self.held.insert(delivery.alert.fingerprint.clone());
+    }
+
+    pub(super) fn is_held(&self, delivery: &Delivery) -> bool {
+        self.held.contains(&delivery.alert.fingerprint)
+    }
+
+    /// Failed tries: the outbox's count may lag behind ours.
+    pub(super) fn tries(&self, delivery: &Delivery) -> u32 {
+        let put_off = self.put_off.get(&delivery.seq).map_or(0, |p| p.tries);
+        let parked = self.parked.get(&delivery.seq).map_or(0, |p| p.tries);
+        delivery.tries.max(put_off).max(parked)
+    }
+
+    pub(super) fn done(&mut self, seq: i64, done: Done) {
+        self.put_off.remove(&seq);
+        match self.parked.remove(&seq) {
+            Some(_) => {
+                self.done_parked.insert(seq);
+            }
+            None => {
+                self.done.insert(seq, done);
+            }
+        }
+    }
+
+    pub(super) fn put_off(&mut self, seq: i64, tries: u32, not_before: Duration) {
+        self.put_off.insert(seq, PutOff { tries, not_before });
+    }
+
+    pub(super) fn park(&mut self, delivery: &Delivery, tries: u32) {
+        self.put_off.remove(&delivery.seq);
+        let fingerprint = delivery.alert.fingerprint.clone();
+        let queued = self.parked.get(&delivery.seq).is_none_or(|parked| parked.queued);
+        self.parked.insert(
+            delivery.seq,
+            Parked {
+                tries,
+                fingerprint,
+                queued,
+            },
+        );
+    }
+
+    /// One that the outbox returned as parked.
+    pub(super) fn know_parked(&mut self, delivery: &Delivery) {
+        if self.done_parked.contains(&delivery.seq) {
+            return;
+        }
+        let tries = self.tries(delivery);
+        self.park(delivery, tries);
+        if let Some(parked) = self.parked.get_mut(&delivery.seq) {
+            parked.queued = false;
+        }
+    }
+
+    /// Not sent already, and none of its fingerprint parked before it (where order counts).
+    pub(super) fn may_try_parked(&self, delivery: &Delivery) -> bool {
+        let earlier = || {
+            self.parked
+                .range(..delivery.seq)
+                .any(|(_, p)| p.fingerprint == delivery.alert.fingerprint)
+        };
+        !(self.done_parked.contains(&delivery.seq) || self.grouped && earlier())
+    }
+}
