@@ -3,4 +3,6 @@
 //! One binary, one file per behaviour; `program` starts and stops the child, `servers` says what a machine lacks.
 //! Tests wait for conditions with a deadline, never for a time.
 
-fn main() {}
+mod crash;
+mod program;
+mod servers;
