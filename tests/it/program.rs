@@ -157,21 +157,26 @@ impl Program {
         }
     }
 
-    pub fn signal(&self, signal: rustix::process::Signal) {
+    /// Sends it to a program that runs; one that has ended of itself is a failure.
+    #[track_caller]
+    pub fn signal(&mut self, signal: rustix::process::Signal) {
+        if let Some(status) = self.child.try_wait().expect("our own child") {
+            panic!(
+                "the program has ended of itself ({status}); it said:\n{}",
+                self.stderr()
+            );
+        }
+        // Not waited for yet, so that its id cannot be somebody else's.
         let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, signal).expect("the child has not been waited for");
+        rustix::process::kill_process(pid, signal).expect("a child that can be signalled");
     }
 
     /// SIGTERM, and the end that follows; with its status.
     #[track_caller]
     pub fn stop(mut self) -> ExitStatus {
         self.signal(rustix::process::Signal::TERM);
-        let mut status = None;
-        wait_until("it has ended after SIGTERM", || {
-            status = self.child.try_wait().expect("our own child");
-            status.is_some()
-        });
-        status.expect("the wait was for it")
+        wait_until("it has ended after SIGTERM", || self.has_ended());
+        self.child.wait().expect("our own child")
     }
 
     /// SIGKILL: nothing of it runs when this returns.
