@@ -22,8 +22,9 @@ const NAMES_OF_NOTHING: [&str; 8] = [
 ];
 
 /// The only files that may name threads and channels.
-const FILES_WITH_THREADS: [&str; 7] = [
-    "src/run.rs",
+const FILES_WITH_THREADS: [&str; 8] = [
+    "src/run/mod.rs",
+    "src/run/worker.rs",
     "src/keeper.rs",
     "src/collector/mod.rs",
     "src/alerter/courier.rs",
