@@ -7,6 +7,7 @@ pub mod book;
 pub mod compose;
 pub mod id;
 pub mod redact;
+pub mod render;
 pub mod route;
 
 pub use compose::{Composer, Origin};

@@ -3,9 +3,16 @@
 //! An alerter answers one question of its courier: delivered, or [`SendError`]. Order, retries, back-off, parking and
 //! durability are the courier's and the keeper's.
 
+pub mod backoff;
+pub mod console;
+pub mod courier;
+pub mod file;
+pub mod secret;
+pub mod tls;
 pub mod webhook;
 
 pub use crate::alert::route::Filter;
+use crate::alert::render::Wording;
 use crate::record::Level;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,6 +28,8 @@ pub struct Settings {
     pub filter: Filter,
     pub outbox_max_bytes: u64,
     pub when_full: WhenFull,
+    /// Zone and language of what people read.
+    pub wording: Wording,
     pub kind: Kind,
 }
 
