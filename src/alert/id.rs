@@ -66,7 +66,11 @@ fn base32(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(LENGTH_CHARS);
     for chars in bytes.chunks_exact(5).take(LENGTH_CHARS / 8 + 1) {
         let bits = chars.iter().fold(0u64, |bits, &byte| bits << 8 | u64::from(byte));
-        text.extend((0..8).rev().map(|n| char::from(ALPHABET[(bits >> (5 * n) & 31) as usize])));
+        text.extend(
+            (0..8)
+                .rev()
+                .map(|n| char::from(ALPHABET[(bits >> (5 * n) & 31) as usize])),
+        );
     }
     text.truncate(LENGTH_CHARS);
     text

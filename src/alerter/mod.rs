@@ -11,8 +11,8 @@ pub mod secret;
 pub mod tls;
 pub mod webhook;
 
-pub use crate::alert::route::Filter;
 use crate::alert::render::Wording;
+pub use crate::alert::route::Filter;
 use crate::record::Level;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -15,7 +15,10 @@ use std::fmt;
 /// Decodes a whole tree. Faults come in no particular order.
 pub fn decode<T: de::DeserializeOwned + Default>(root: &Node) -> (T, Vec<Fault>) {
     let faults = RefCell::new(Vec::new());
-    let key = Key::<T>::deserialize(Decoder { node: root, faults: &faults });
+    let key = Key::<T>::deserialize(Decoder {
+        node: root,
+        faults: &faults,
+    });
     let value = key.map(Key::section).unwrap_or_default();
     (value, faults.into_inner())
 }
@@ -39,17 +42,17 @@ impl de::Error for Wrong {
 }
 
 #[derive(Clone, Copy)]
-struct Decoder<'a> {
-    node: &'a Node,
-    faults: &'a RefCell<Vec<Fault>>,
+struct Decoder<'de> {
+    node: &'de Node,
+    faults: &'de RefCell<Vec<Fault>>,
 }
 
-impl<'a> Decoder<'a> {
+impl<'de> Decoder<'de> {
     fn fault(self, at: NodeId, what: impl Into<String>, hint: impl Into<String>) {
         self.faults.borrow_mut().push(Fault::new(at, what, hint));
     }
 
-    fn text(self, wanted: &str) -> Result<&'a str, Wrong> {
+    fn text(self, wanted: &str) -> Result<&'de str, Wrong> {
         match &self.node.value {
             Value::Scalar(text) => Ok(text),
             Value::Null | Value::Seq(_) | Value::Map(_) | Value::Gone => Err(self.mismatch(wanted)),
@@ -58,7 +61,8 @@ impl<'a> Decoder<'a> {
 
     fn number<N: std::str::FromStr>(self, wanted: &str) -> Result<N, Wrong> {
         let text = self.text(wanted)?;
-        text.parse().map_err(|_| Wrong(format!("`{}` is not {wanted}", clip(text))))
+        text.parse()
+            .map_err(|_| Wrong(format!("`{}` is not {wanted}", clip(text))))
     }
 
     fn mismatch(self, wanted: &str) -> Wrong {
@@ -73,7 +77,7 @@ impl<'a> Decoder<'a> {
         Wrong(format!("{wanted} is expected, {found} was found{hint}"))
     }
 
-    fn on(self, node: &'a Node) -> Self {
+    fn on(self, node: &'de Node) -> Self {
         Self { node, ..self }
     }
 
@@ -99,13 +103,13 @@ pub fn clip(text: &str) -> String {
 
 macro_rules! numbers {
     ($($method:ident $visit:ident $type:ty, $wanted:literal;)*) => {$(
-        fn $method<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
             visitor.$visit(self.number::<$type>($wanted)?)
         }
     )*};
 }
 
-impl<'a> de::Deserializer<'a> for Decoder<'a> {
+impl<'de> de::Deserializer<'de> for Decoder<'de> {
     type Error = Wrong;
 
     numbers! {
@@ -121,7 +125,7 @@ impl<'a> de::Deserializer<'a> for Decoder<'a> {
         deserialize_f64 visit_f64 f64, "a number";
     }
 
-    fn deserialize_any<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Wrong> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
         match &self.node.value {
             Value::Null => visitor.visit_unit(),
             Value::Scalar(text) => visitor.visit_borrowed_str(text),
@@ -131,7 +135,7 @@ impl<'a> de::Deserializer<'a> for Decoder<'a> {
         }
     }
 
-    fn deserialize_bool<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Wrong> {
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
         match self.text("true or false")? {
             "true" | "True" | "TRUE" => visitor.visit_bool(true),
             "false" | "False" | "FALSE" => visitor.visit_bool(false),
@@ -139,57 +143,76 @@ impl<'a> de::Deserializer<'a> for Decoder<'a> {
         }
     }
 
-    fn deserialize_str<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Wrong> {
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
         visitor.visit_borrowed_str(self.text("text")?)
     }
 
-    fn deserialize_string<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Wrong> {
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
         self.deserialize_str(visitor)
     }
 
-    fn deserialize_option<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Wrong> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
         match &self.node.value {
             Value::Null => visitor.visit_none(),
             Value::Scalar(_) | Value::Seq(_) | Value::Map(_) | Value::Gone => visitor.visit_some(self),
         }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'a>>(self, name: &'static str, visitor: V) -> Result<V::Value, Wrong> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Wrong> {
         match name {
             KEY if self.node.value == Value::Null => visitor.visit_unit(),
             KEY => visitor.visit_seq(KeyParts { decoder: self, part: 0 }),
             ONE_OR_MANY => visitor.visit_newtype_struct(ListOf(self)),
             SWITCH if self.node.text() == Some("off") => visitor.visit_newtype_struct(Off),
-            SHORT_MATCH if self.node.text().is_some() => visitor.visit_newtype_struct(Short { key: "match", decoder: self }),
-            SHORT_NAME if self.node.text().is_some() => visitor.visit_newtype_struct(Short { key: "name", decoder: self }),
+            SHORT_MATCH if self.node.text().is_some() => visitor.visit_newtype_struct(Short {
+                key: "match",
+                decoder: self,
+            }),
+            SHORT_NAME if self.node.text().is_some() => visitor.visit_newtype_struct(Short {
+                key: "name",
+                decoder: self,
+            }),
             _ => visitor.visit_newtype_struct(self),
         }
     }
 
-    fn deserialize_seq<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Wrong> {
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
         match &self.node.value {
-            Value::Seq(items) => visitor.visit_seq(Items { decoder: self, items: items.iter() }),
+            Value::Seq(items) => visitor.visit_seq(Items {
+                decoder: self,
+                items: items.iter(),
+            }),
             Value::Null | Value::Scalar(_) | Value::Map(_) | Value::Gone => Err(self.mismatch("a list")),
         }
     }
 
-    fn deserialize_map<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Wrong> {
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
         match &self.node.value {
-            Value::Map(entries) => visitor.visit_map(Entries { decoder: self, entries: entries.iter(), known: None, value: None }),
-            Value::Null | Value::Scalar(_) | Value::Seq(_) | Value::Gone => Err(self.mismatch("a section of keys and values")),
+            Value::Map(entries) => visitor.visit_map(Entries {
+                decoder: self,
+                entries: entries.iter(),
+                known: None,
+                value: None,
+            }),
+            Value::Null | Value::Scalar(_) | Value::Seq(_) | Value::Gone => {
+                Err(self.mismatch("a section of keys and values"))
+            }
         }
     }
 
-    fn deserialize_struct<V: Visitor<'a>>(
+    fn deserialize_struct<V: Visitor<'de>>(
         self,
         _name: &'static str,
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Wrong> {
         match &self.node.value {
-            Value::Map(entries) => {
-                visitor.visit_map(Entries { decoder: self, entries: entries.iter(), known: Some(fields), value: None })
-            }
+            Value::Map(entries) => visitor.visit_map(Entries {
+                decoder: self,
+                entries: entries.iter(),
+                known: Some(fields),
+                value: None,
+            }),
             Value::Null | Value::Scalar(_) | Value::Seq(_) | Value::Gone => {
                 let wanted = if fields.len() > 6 {
                     "a section of keys and values".to_owned()
@@ -201,7 +224,7 @@ impl<'a> de::Deserializer<'a> for Decoder<'a> {
         }
     }
 
-    fn deserialize_enum<V: Visitor<'a>>(
+    fn deserialize_enum<V: Visitor<'de>>(
         self,
         _name: &'static str,
         variants: &'static [&'static str],
@@ -224,13 +247,20 @@ impl<'a> de::Deserializer<'a> for Decoder<'a> {
         }
         if let Value::Map(entries) = &self.node.value {
             for more in entries.iter().skip(1) {
-                self.fault(more.id, "only one key is possible here", format!("`{word}` is there already"));
+                self.fault(
+                    more.id,
+                    "only one key is possible here",
+                    format!("`{word}` is there already"),
+                );
             }
         }
-        visitor.visit_enum(Choice { word, content: entry.map(|entry| self.on(&entry.node)) })
+        visitor.visit_enum(Choice {
+            word,
+            content: entry.map(|entry| self.on(&entry.node)),
+        })
     }
 
-    fn deserialize_ignored_any<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Wrong> {
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
         visitor.visit_unit()
     }
 
@@ -240,15 +270,15 @@ impl<'a> de::Deserializer<'a> for Decoder<'a> {
 }
 
 /// The two parts of a [`Key`]: where it was given, and its value; none where that is wrong, which is reported here.
-struct KeyParts<'a> {
-    decoder: Decoder<'a>,
+struct KeyParts<'de> {
+    decoder: Decoder<'de>,
     part: u8,
 }
 
-impl<'a> SeqAccess<'a> for KeyParts<'a> {
+impl<'de> SeqAccess<'de> for KeyParts<'de> {
     type Error = Wrong;
 
-    fn next_element_seed<S: DeserializeSeed<'a>>(&mut self, seed: S) -> Result<Option<S::Value>, Wrong> {
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Wrong> {
         self.part += 1;
         if self.part == 1 {
             let id: U32Deserializer<Wrong> = self.decoder.node.id.into_deserializer();
@@ -267,18 +297,22 @@ impl<'a> SeqAccess<'a> for KeyParts<'a> {
     }
 }
 
-struct Items<'a> {
-    decoder: Decoder<'a>,
-    items: std::slice::Iter<'a, Node>,
+struct Items<'de> {
+    decoder: Decoder<'de>,
+    items: std::slice::Iter<'de, Node>,
 }
 
-impl<'a> SeqAccess<'a> for Items<'a> {
+impl<'de> SeqAccess<'de> for Items<'de> {
     type Error = Wrong;
 
-    fn next_element_seed<S: DeserializeSeed<'a>>(&mut self, seed: S) -> Result<Option<S::Value>, Wrong> {
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Wrong> {
         for item in self.items.by_ref() {
             if item.value == Value::Null {
-                self.decoder.fault(item.id, "an item of this list is empty", "write a value, or remove the `-`");
+                self.decoder.fault(
+                    item.id,
+                    "an item of this list is empty",
+                    "write a value, or remove the `-`",
+                );
             } else {
                 return seed.deserialize(self.decoder.on(item)).map(Some);
             }
@@ -287,18 +321,18 @@ impl<'a> SeqAccess<'a> for Items<'a> {
     }
 }
 
-struct Entries<'a> {
-    decoder: Decoder<'a>,
-    entries: std::slice::Iter<'a, Entry>,
+struct Entries<'de> {
+    decoder: Decoder<'de>,
+    entries: std::slice::Iter<'de, Entry>,
     /// All keys that are possible here; none: any.
     known: Option<&'static [&'static str]>,
-    value: Option<&'a Node>,
+    value: Option<&'de Node>,
 }
 
-impl<'a> MapAccess<'a> for Entries<'a> {
+impl<'de> MapAccess<'de> for Entries<'de> {
     type Error = Wrong;
 
-    fn next_key_seed<S: DeserializeSeed<'a>>(&mut self, seed: S) -> Result<Option<S::Value>, Wrong> {
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Wrong> {
         for entry in self.entries.by_ref() {
             if let Some(known) = self.known.filter(|known| !known.contains(&entry.key.as_str())) {
                 self.decoder.report_unknown(entry, known);
@@ -310,62 +344,74 @@ impl<'a> MapAccess<'a> for Entries<'a> {
         Ok(None)
     }
 
-    fn next_value_seed<S: DeserializeSeed<'a>>(&mut self, seed: S) -> Result<S::Value, Wrong> {
-        let node = self.value.take().ok_or_else(|| Wrong("a value without its key".to_owned()))?;
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Wrong> {
+        let node = self
+            .value
+            .take()
+            .ok_or_else(|| Wrong("a value without its key".to_owned()))?;
         seed.deserialize(self.decoder.on(node))
     }
 }
 
 /// A word, or a word with content: `auto`, `{regex: …}`.
-struct Choice<'a> {
-    word: &'a str,
-    content: Option<Decoder<'a>>,
+struct Choice<'de> {
+    word: &'de str,
+    content: Option<Decoder<'de>>,
 }
 
-impl<'a> de::EnumAccess<'a> for Choice<'a> {
+impl<'de> de::EnumAccess<'de> for Choice<'de> {
     type Error = Wrong;
     type Variant = Self;
 
-    fn variant_seed<S: DeserializeSeed<'a>>(self, seed: S) -> Result<(S::Value, Self), Wrong> {
+    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), Wrong> {
         Ok((seed.deserialize(BorrowedStrDeserializer::new(self.word))?, self))
     }
 }
 
-impl<'a> de::VariantAccess<'a> for Choice<'a> {
+impl<'de> de::VariantAccess<'de> for Choice<'de> {
     type Error = Wrong;
 
     fn unit_variant(self) -> Result<(), Wrong> {
         match self.content {
             None => Ok(()),
-            Some(_) => Err(Wrong(format!("`{}` takes no value\nwrite only `{}`", self.word, self.word))),
+            Some(_) => Err(Wrong(format!(
+                "`{}` takes no value\nwrite only `{}`",
+                self.word, self.word
+            ))),
         }
     }
 
-    fn newtype_variant_seed<S: DeserializeSeed<'a>>(self, seed: S) -> Result<S::Value, Wrong> {
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Wrong> {
         match self.content {
             Some(content) => seed.deserialize(content),
-            None => Err(Wrong(format!("`{}` needs a value\nwrite {{{}: …}}", self.word, self.word))),
+            None => Err(Wrong(format!(
+                "`{}` needs a value\nwrite {{{}: …}}",
+                self.word, self.word
+            ))),
         }
     }
 
-    fn tuple_variant<V: Visitor<'a>>(self, _len: usize, _visitor: V) -> Result<V::Value, Wrong> {
+    fn tuple_variant<V: Visitor<'de>>(self, _len: usize, _visitor: V) -> Result<V::Value, Wrong> {
         Err(Wrong(format!("`{}` has no such form", self.word)))
     }
 
-    fn struct_variant<V: Visitor<'a>>(self, _: &'static [&'static str], _visitor: V) -> Result<V::Value, Wrong> {
+    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], _visitor: V) -> Result<V::Value, Wrong> {
         Err(Wrong(format!("`{}` has no such form", self.word)))
     }
 }
 
 /// A list, or one value seen as a list of one.
-struct ListOf<'a>(Decoder<'a>);
+struct ListOf<'de>(Decoder<'de>);
 
-impl<'a> de::Deserializer<'a> for ListOf<'a> {
+impl<'de> de::Deserializer<'de> for ListOf<'de> {
     type Error = Wrong;
 
-    fn deserialize_any<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Wrong> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
         match &self.0.node.value {
-            Value::Scalar(_) => visitor.visit_seq(Items { decoder: self.0, items: std::slice::from_ref(self.0.node).iter() }),
+            Value::Scalar(_) => visitor.visit_seq(Items {
+                decoder: self.0,
+                items: std::slice::from_ref(self.0.node).iter(),
+            }),
             Value::Null | Value::Seq(_) | Value::Map(_) | Value::Gone => self.0.deserialize_seq(visitor),
         }
     }
@@ -379,10 +425,10 @@ impl<'a> de::Deserializer<'a> for ListOf<'a> {
 /// `off` of a [`Switch`].
 struct Off;
 
-impl<'a> de::Deserializer<'a> for Off {
+impl<'de> de::Deserializer<'de> for Off {
     type Error = Wrong;
 
-    fn deserialize_any<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Wrong> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
         visitor.visit_none()
     }
 
@@ -393,15 +439,15 @@ impl<'a> de::Deserializer<'a> for Off {
 }
 
 /// One value seen as a section that has only `key`.
-struct Short<'a> {
+struct Short<'de> {
     key: &'static str,
-    decoder: Decoder<'a>,
+    decoder: Decoder<'de>,
 }
 
-impl<'a> de::Deserializer<'a> for Short<'a> {
+impl<'de> de::Deserializer<'de> for Short<'de> {
     type Error = Wrong;
 
-    fn deserialize_any<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Wrong> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
         let entry = std::iter::once((self.key, self.decoder));
         visitor.visit_map(de::value::MapDeserializer::new(entry))
     }
@@ -412,7 +458,7 @@ impl<'a> de::Deserializer<'a> for Short<'a> {
     }
 }
 
-impl<'a> IntoDeserializer<'a, Wrong> for Decoder<'a> {
+impl<'de> IntoDeserializer<'de, Wrong> for Decoder<'de> {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {

@@ -98,7 +98,10 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Key<T> {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Key<T>, A::Error> {
-                Ok(Key { at: seq.next_element()?, value: seq.next_element()? })
+                Ok(Key {
+                    at: seq.next_element()?,
+                    value: seq.next_element()?,
+                })
             }
         }
 

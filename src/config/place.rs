@@ -19,7 +19,10 @@ impl Spot {
     pub fn of_byte(text: &str, at: usize) -> Self {
         let before = &text[..at];
         let line_start = before.rfind('\n').map_or(0, |n| n + 1);
-        Spot { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
+        Spot {
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+        }
     }
 }
 
@@ -67,6 +70,15 @@ impl Inputs {
         self.faults.push(Fault::new(at, what, hint));
     }
 
+    /// A fault at a node that the merged tree may not hold.
+    pub fn fault_at_key(&mut self, at: NodeId, key: &str, what: impl Into<String>, hint: impl Into<String>) {
+        let key = Some(key.to_owned());
+        self.faults.push(Fault {
+            key,
+            ..Fault::new(at, what, hint)
+        });
+    }
+
     pub fn push_fault(&mut self, fault: Fault) {
         self.faults.push(fault);
     }
@@ -111,11 +123,23 @@ impl Inputs {
         self.all.iter().rev().find(|(first, _)| *first <= at)
     }
 
+    /// The file in which a node stands, if it is one.
+    pub fn file_of(&self, at: NodeId) -> Option<PathBuf> {
+        match self.input(at)? {
+            (_, Input::File { path, .. }) => Some(path.clone()),
+            (_, Input::Environment(_) | Input::Set(_)) => None,
+        }
+    }
+
     pub fn place(&self, at: NodeId) -> Option<Place> {
         let (first, input) = self.input(at)?;
         match input {
             Input::File { path, text } => match tree::locate(text, at - first) {
-                Some(Spot { line, column }) => Some(Place::File { path: path.clone(), line, column }),
+                Some(Spot { line, column }) => Some(Place::File {
+                    path: path.clone(),
+                    line,
+                    column,
+                }),
                 None => Some(input.whole()),
             },
             Input::Environment(_) | Input::Set(_) => Some(input.whole()),
@@ -135,7 +159,12 @@ impl Input {
 
 impl Fault {
     pub fn new(at: NodeId, what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { at, key: None, what: what.into(), hint: Some(hint.into()).filter(|hint| !hint.is_empty()) }
+        Self {
+            at,
+            key: None,
+            what: what.into(),
+            hint: Some(hint.into()).filter(|hint| !hint.is_empty()),
+        }
     }
 }
 

@@ -81,7 +81,15 @@ impl Problems {
 
     pub(super) fn one(place: Place, what: impl Into<String>, hint: impl Into<String>) -> Self {
         let hint = Some(hint.into()).filter(|hint| !hint.is_empty());
-        Self { shown: vec![Problem { place, key: String::new(), what: what.into(), hint }], more: 0 }
+        Self {
+            shown: vec![Problem {
+                place,
+                key: String::new(),
+                what: what.into(),
+                hint,
+            }],
+            more: 0,
+        }
     }
 }
 

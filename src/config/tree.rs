@@ -77,8 +77,9 @@ pub struct Unreadable {
 pub fn parse(text: &str, first_id: NodeId) -> Result<Node, Unreadable> {
     refuse_odd_bytes(text)?;
     let budget = Budget::new(first_id, None);
-    let mut root =
-        Load(&budget).deserialize(serde_yaml::Deserializer::from_str(text)).map_err(|error| unreadable(text, &error))?;
+    let mut root = Load(&budget)
+        .deserialize(serde_yaml::Deserializer::from_str(text))
+        .map_err(|error| unreadable(text, &error))?;
     if budget.retext.get() {
         Retext(&mut root)
             .deserialize(serde_yaml::Deserializer::from_str(text))
@@ -91,9 +92,14 @@ pub fn parse(text: &str, first_id: NodeId) -> Result<Node, Unreadable> {
 /// places of errors only.
 pub fn locate(text: &str, nth: u32) -> Option<Spot> {
     let budget = Budget::new(0, Some(nth));
-    let error = Load(&budget).deserialize(serde_yaml::Deserializer::from_str(text)).err()?;
+    let error = Load(&budget)
+        .deserialize(serde_yaml::Deserializer::from_str(text))
+        .err()?;
     let location = error.location()?;
-    Some(Spot { line: location.line(), column: location.column() })
+    Some(Spot {
+        line: location.line(),
+        column: location.column(),
+    })
 }
 
 /// How many ids a tree took: the next document begins behind them.
@@ -108,7 +114,9 @@ pub fn ids_end(node: &Node) -> NodeId {
 
 /// The reader counts in bytes and stops at NUL; both would give wrong places.
 fn refuse_odd_bytes(text: &str) -> Result<(), Unreadable> {
-    let odd = text.char_indices().find(|(_, c)| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{85}'));
+    let odd = text
+        .char_indices()
+        .find(|(_, c)| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{85}'));
     match odd {
         None => Ok(()),
         Some((at, c)) => Err(Unreadable {
@@ -120,7 +128,10 @@ fn refuse_odd_bytes(text: &str) -> Result<(), Unreadable> {
 }
 
 fn unreadable(text: &str, error: &serde_yaml::Error) -> Unreadable {
-    let spot = error.location().map(|location| Spot { line: location.line(), column: location.column() });
+    let spot = error.location().map(|location| Spot {
+        line: location.line(),
+        column: location.column(),
+    });
     let message = error.to_string();
     let what = match message.split_once(" at line ") {
         Some((what, _)) => what.to_owned(),
@@ -146,7 +157,11 @@ fn unreadable(text: &str, error: &serde_yaml::Error) -> Unreadable {
     } else {
         ""
     };
-    Unreadable { spot, what, hint: hint.into() }
+    Unreadable {
+        spot,
+        what,
+        hint: hint.into(),
+    }
 }
 
 struct Budget {
@@ -161,13 +176,21 @@ struct Budget {
 
 impl Budget {
     fn new(first_id: NodeId, fail_at: Option<NodeId>) -> Self {
-        Self { first_id, next_id: Cell::new(first_id), bytes: Cell::new(0), retext: Cell::new(false), fail_at }
+        Self {
+            first_id,
+            next_id: Cell::new(first_id),
+            bytes: Cell::new(0),
+            retext: Cell::new(false),
+            fail_at,
+        }
     }
 
     fn take<E: Error>(&self) -> Result<NodeId, E> {
         let id = self.next_id.get();
         if id - self.first_id >= NODES_MAX || self.bytes.get() > TEXT_BYTES_MAX {
-            return Err(E::custom("too much: the document unfolds to more than a configuration can hold"));
+            return Err(E::custom(
+                "too much: the document unfolds to more than a configuration can hold",
+            ));
         }
         self.next_id.set(id + 1);
         Ok(id)
@@ -251,7 +274,11 @@ impl<'de> Visitor<'de> for Load<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut entries = Vec::new();
         while let Some((key, id)) = map.next_key_seed(LoadKey(self.0))? {
-            entries.push(Entry { key, id, node: map.next_value_seed(self)? });
+            entries.push(Entry {
+                key,
+                id,
+                node: map.next_value_seed(self)?,
+            });
         }
         Ok(Value::Map(entries))
     }

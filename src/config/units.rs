@@ -17,8 +17,13 @@ pub struct Size(pub u64);
 /// Longer ones are a slip of the unit, and would overflow clocks.
 const SPAN_MAX: Duration = Duration::from_secs(3653 * 24 * 3600);
 
-const SPAN_UNITS_MS: [(&str, u64); 5] =
-    [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+const SPAN_UNITS_MS: [(&str, u64); 5] = [
+    ("ms", 1),
+    ("s", 1000),
+    ("m", 60_000),
+    ("h", 3_600_000),
+    ("d", 86_400_000),
+];
 
 const SIZE_UNITS: [(&str, u64); 7] = [
     ("B", 1),
@@ -33,11 +38,22 @@ const SIZE_UNITS: [(&str, u64); 7] = [
 impl Span {
     /// `500ms`, `30s`, `5m`, `4h`, `7d`; an error is what is wrong, and a hint behind a newline.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{}` is not a duration\nwrite a number and a unit: 500ms 30s 5m 4h 7d", clip(text));
+        let wrong = || {
+            format!(
+                "`{}` is not a duration\nwrite a number and a unit: 500ms 30s 5m 4h 7d",
+                clip(text)
+            )
+        };
         let (number, unit) = split_unit(text).ok_or_else(wrong)?;
         let unit_ms = match unit {
             "" if number == 0 => 1,
-            unit => SPAN_UNITS_MS.iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?.1,
+            unit => {
+                SPAN_UNITS_MS
+                    .iter()
+                    .find(|(name, _)| *name == unit)
+                    .ok_or_else(wrong)?
+                    .1
+            }
         };
         let span = number.checked_mul(unit_ms).map(Duration::from_millis);
         match span {
@@ -50,13 +66,21 @@ impl Span {
 impl Size {
     /// `64KiB`, `10MiB`, or a bare number of bytes.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{}` is not a size\nwrite a number and a unit: 512B 64KiB 10MiB 1GiB", clip(text));
+        let wrong = || {
+            format!(
+                "`{}` is not a size\nwrite a number and a unit: 512B 64KiB 10MiB 1GiB",
+                clip(text)
+            )
+        };
         let (number, unit) = split_unit(text).ok_or_else(wrong)?;
         let unit_bytes = match unit {
             "" => 1,
             unit => SIZE_UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?.1,
         };
-        number.checked_mul(unit_bytes).map(Self).ok_or_else(|| format!("`{}` is too large", clip(text)))
+        number
+            .checked_mul(unit_bytes)
+            .map(Self)
+            .ok_or_else(|| format!("`{}` is too large", clip(text)))
     }
 }
 
@@ -71,7 +95,11 @@ fn split_unit(text: &str) -> Option<(u64, &str)> {
 /// The largest unit that says it without a fraction: `90m`, `4h`, `500ms`.
 pub fn say_span(span: Duration) -> String {
     let ms = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-    match SPAN_UNITS_MS.iter().rev().find(|(_, unit_ms)| ms >= *unit_ms && ms % unit_ms == 0) {
+    match SPAN_UNITS_MS
+        .iter()
+        .rev()
+        .find(|(_, unit_ms)| ms >= *unit_ms && ms % unit_ms == 0)
+    {
         Some((unit, unit_ms)) => format!("{}{unit}", ms / unit_ms),
         None => "0s".to_owned(),
     }
@@ -79,7 +107,11 @@ pub fn say_span(span: Duration) -> String {
 
 /// The largest binary unit that says it without a fraction: `256KiB`.
 pub fn say_size(bytes: u64) -> String {
-    match SIZE_UNITS[..4].iter().rev().find(|(_, unit)| bytes >= *unit && bytes % unit == 0) {
+    match SIZE_UNITS[..4]
+        .iter()
+        .rev()
+        .find(|(_, unit)| bytes >= *unit && bytes % unit == 0)
+    {
         Some((name, unit)) => format!("{}{name}", bytes / unit),
         None => "0B".to_owned(),
     }
@@ -114,7 +146,17 @@ mod tests {
 
     #[test]
     fn what_is_no_duration_or_size_is_refused() {
-        for text in ["", "5", "m", "-5m", "1.5h", "1h30m", "5 minutes", "20000d", "18446744073709551615d"] {
+        for text in [
+            "",
+            "5",
+            "m",
+            "-5m",
+            "1.5h",
+            "1h30m",
+            "5 minutes",
+            "20000d",
+            "18446744073709551615d",
+        ] {
             assert!(Span::parse(text).is_err(), "{text}");
         }
         for text in ["", "KiB", "-1B", "5k", "5kib", "99999999999999GiB", "1e6"] {
