@@ -25,5 +25,5 @@ pub mod metrics;
 pub mod config;
 
 pub mod cli;
-pub mod run;
+//pub mod run;
 pub mod scan;
