@@ -1,14 +1,46 @@
 //! Joins lines to records by one small machine that runs the tables of `trace_rules`.
+//!
+//! A line that begins nothing and joins nothing is handed on as it is, borrowed from the chunk, as soon as the next line
+//! of its stream shows that it heads no trace. Only what must wait is copied: the lines of an open trace, the last line
+//! of a chunk, a line of another stream. The records depend on the bytes and on silences, never on the chunking.
+
+mod decode;
+mod grammar;
+mod open;
+mod split;
 
 use super::format::LineReader;
-use super::{Kind, Place, Record, Settings};
+use super::{Multiline, Record, Settings};
+use grammar::{Course, Entry, GRAMMAR, Sight};
+use open::{Mark, Open, Seen, sight};
+use std::borrow::Cow;
+
+/// So many streams of one file (two per container, as a rule) may have open lines; the longest untouched makes room.
+const MAX_OPEN_STREAMS: usize = 64;
+/// So many lines in a row may be held for a sure one that makes them part of a trace.
+const MAX_HELD_LINES: usize = 64;
+/// Buffers of closed records kept for the next ones; larger ones are given back to the allocator.
+const MAX_SPARE: usize = 4;
+const MAX_SPARE_BYTES: usize = 64 * 1024;
 
 /// Assembles the lines of one file. All state between two chunks of a file is here.
 #[derive(Debug)]
 pub struct Assembler {
+    /// Number of the next line.
     line: u64,
     reader: LineReader,
-    _settings: Settings,
+    settings: Settings,
+    decoder: decode::Decoder,
+    now_ms: u64,
+    /// Streams with open lines, in no order.
+    open: Vec<Open>,
+    /// Traces that silence has closed: frames that still come are their continuation.
+    resting: Vec<(u64, Vec<Course>)>,
+    /// Lines of which only pieces have come.
+    partial: Vec<Open>,
+    spare: Vec<Open>,
+    courses: Vec<Course>,
+    scratch: (Vec<u8>, Vec<u8>),
 }
 
 impl Assembler {
@@ -17,92 +49,421 @@ impl Assembler {
         Self {
             line,
             reader: LineReader::new(&settings, format),
-            _settings: settings,
+            decoder: decode::Decoder::new(&settings.encodings),
+            settings,
+            now_ms: 0,
+            open: Vec::new(),
+            resting: Vec::new(),
+            partial: Vec::new(),
+            spare: Vec::new(),
+            courses: Vec::new(),
+            scratch: (Vec::new(), Vec::new()),
         }
     }
 
     /// Feeds a run of complete raw lines that begins at `offset` of the file and was read at `now_ms` (any monotonic
     /// clock). Records that are complete go to `sink`, in the order of their first lines as far as streams allow; the
     /// last one usually stays open. `cut`: the last line was longer than the collector's bound and its rest was skipped.
-    pub fn feed(
-        &mut self,
-        bytes: &[u8],
-        offset: u64,
-        cut: bool,
-        now_ms: u64,
-        mut sink: impl FnMut(Record<'_>, &LineReader),
-    ) {
-        let _ = (cut, now_ms);
-        let mut at = 0;
-        while at < bytes.len() {
-            let end = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |n| at + n + 1);
-            let text = bytes[at..end].strip_suffix(b"\n").unwrap_or(&bytes[at..end]);
-            sink(
-                Record {
-                    text,
-                    body: text,
-                    place: Place {
-                        offset: offset + at as u64,
-                        end_offset: offset + end as u64,
-                        first_line: self.line,
-                        last_line: self.line,
-                        line_numbers: None,
-                    },
-                    level: None,
-                    kind: Kind::Record,
-                    language: None,
-                    truncated: false,
-                    continuation: false,
-                },
-                &self.reader,
-            );
+    pub fn feed(&mut self, bytes: &[u8], offset: u64, cut: bool, now_ms: u64, mut sink: impl FnMut(Record<'_>, &LineReader)) {
+        self.now_ms = now_ms;
+        let mut ahead = None;
+        for raw in split::lines(bytes, self.decoder.newline(), offset) {
+            let cut = cut && raw.end == bytes.len();
+            let mark = Mark {
+                number: self.line,
+                offset: offset + raw.start as u64,
+                end_offset: offset + raw.end as u64,
+                level: None,
+                headed: false,
+                header_len: 0,
+                cut,
+                last_number: self.line,
+                pieces: 1,
+            };
             self.line += 1;
-            at = end;
+            if self.decoder.keeps(raw.text) {
+                self.look(raw.text, mark, &mut ahead, &mut sink);
+            } else {
+                self.park_ahead(&mut ahead, &mut sink);
+                let decoded = self.decoder.decode(raw.text);
+                let mut own = None;
+                self.look(&decoded, mark, &mut own, &mut sink);
+                self.park_ahead(&mut own, &mut sink);
+                self.decoder.take_back(decoded);
+            }
         }
+        self.park_ahead(&mut ahead, &mut sink);
     }
 
     /// Closes the records that have been silent for `flush_after` at `now_ms`.
-    pub fn close_silent(&mut self, now_ms: u64, sink: impl FnMut(Record<'_>, &LineReader)) {
-        let _ = (now_ms, sink);
+    pub fn close_silent(&mut self, now_ms: u64, mut sink: impl FnMut(Record<'_>, &LineReader)) {
+        let flush_ms = self.flush_ms();
+        self.close_where(|open| open.touched_ms.saturating_add(flush_ms) <= now_ms, &mut sink);
     }
 
     /// Closes all records: the file has ended for good.
-    pub fn close_all(&mut self, sink: impl FnMut(Record<'_>, &LineReader)) {
-        let _ = sink;
+    pub fn close_all(&mut self, mut sink: impl FnMut(Record<'_>, &LineReader)) {
+        self.close_where(|_| true, &mut sink);
+        self.resting.clear();
     }
 
     /// When `close_silent` has something to do next, in the clock of `now_ms`.
     pub fn next_close_ms(&self) -> Option<u64> {
-        None
+        let touched = self.open.iter().chain(&self.partial).map(|open| open.touched_ms).min();
+        touched.map(|touched| touched.saturating_add(self.flush_ms()))
     }
 
     /// Offsets at which the open records start, ascending.
     pub fn open_starts(&self) -> Vec<u64> {
-        Vec::new()
+        let mut starts: Vec<u64> = self.open.iter().chain(&self.partial).map(Open::offset).collect();
+        starts.sort_unstable();
+        starts
     }
 
     /// The number of the line that stands at the lowest of `open_starts`, else of the next line.
     pub fn resume_line(&self) -> u64 {
-        self.line
+        self.open.iter().chain(&self.partial).map(Open::first_line).min().unwrap_or(self.line)
     }
 
     /// The format in use now, found (`auto`) or configured: kept in the checkpoint.
     pub fn format_name(&self) -> &'static str {
-        "plain"
+        self.reader.format_name()
     }
 
     /// Lines that did not parse in the format in use, and bytes that were not valid in the encoding, since the last call.
     pub fn take_odd_counts(&mut self) -> OddCounts {
-        OddCounts::default()
-    }
-
-    /// What a reader of JSON needs of a record beyond its level: computed only for records that somebody keeps.
-    pub fn details(&self, record: &Record<'_>) -> super::Details {
-        super::Details {
-            message: String::from_utf8_lossy(record.body).into_owned(),
-            ..super::Details::default()
+        OddCounts {
+            unparsed_lines: self.reader.take_unparsed(),
+            replaced_bytes: self.decoder.take_replaced(),
         }
     }
+
+    fn flush_ms(&self) -> u64 {
+        u64::try_from(self.settings.flush_after.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Reads a decoded line through its format, joins the pieces of a partial one, and takes it.
+    fn look<'a>(&mut self, text: &'a [u8], mut mark: Mark, ahead: &mut Option<Seen<'a>>, sink: &mut impl FnMut(Record<'_>, &LineReader)) {
+        let line = self.reader.read(text);
+        (mark.level, mark.headed, mark.header_len) = (line.level, line.headed, line.header_len);
+        let body = match line.body {
+            Cow::Borrowed(body) if std::ptr::eq(body, text) => None,
+            body => Some(body),
+        };
+        let (stream, partial) = (line.stream, line.partial);
+        let mut seen = Seen { text: Cow::Borrowed(text), body, stream, mark };
+        seen.cut_to(self.settings.max_record_bytes);
+        let waiting = self.partial.iter().position(|open| open.stream == stream);
+        if waiting.is_none() && !partial {
+            return self.take(seen, ahead, sink);
+        }
+        self.park_ahead(ahead, sink);
+        let mut whole = match waiting {
+            Some(at) => {
+                let mut open = self.partial.swap_remove(at);
+                open.add_piece(&seen, self.settings.max_record_bytes, self.now_ms);
+                open
+            }
+            None => {
+                let mut open = self.spare.pop().unwrap_or_default();
+                open.begin(&seen, self.now_ms);
+                open
+            }
+        };
+        if partial {
+            if self.partial.len() >= MAX_OPEN_STREAMS {
+                let oldest = oldest(&self.partial);
+                let oldest = std::mem::replace(&mut self.partial[oldest], whole);
+                whole = oldest;
+            } else {
+                self.partial.push(whole);
+                return;
+            }
+        }
+        self.take_pieces(whole, sink);
+    }
+
+    /// Takes a line that came in pieces.
+    fn take_pieces(&mut self, whole: Open, sink: &mut impl FnMut(Record<'_>, &LineReader)) {
+        let mut own = None;
+        if let Some(seen) = whole.line(0) {
+            self.take(seen, &mut own, sink);
+        }
+        self.park_ahead(&mut own, sink);
+        self.recycle(whole);
+    }
+
+    /// Takes a whole line. `ahead` is the line before it, where that is still borrowed from the chunk and nothing of its
+    /// stream is open.
+    fn take<'a>(&mut self, seen: Seen<'a>, ahead: &mut Option<Seen<'a>>, sink: &mut impl FnMut(Record<'_>, &LineReader)) {
+        match &self.settings.multiline {
+            Multiline::Auto => {}
+            Multiline::Off => return sink(seen.as_record(), &self.reader),
+            Multiline::Start(pattern) => {
+                let starts = pattern.is_match(seen.body());
+                return self.take_configured(&seen, starts, sink);
+            }
+        }
+        if ahead.as_ref().is_some_and(|ahead| ahead.stream != seen.stream) {
+            self.park_ahead(ahead, sink);
+        }
+        if let Some(before) = ahead.take() {
+            match self.enter(Some(&before), &seen) {
+                Entry::Alone => {
+                    sink(before.as_record(), &self.reader);
+                    *ahead = Some(seen);
+                }
+                Entry::Begins { sure } => {
+                    sink(before.as_record(), &self.reader);
+                    self.begin_trace(&seen, sure, false);
+                }
+                Entry::Joins { sure } => {
+                    let mut open = self.fresh(&before);
+                    self.join(&mut open, &seen, sure);
+                    self.open.push(open);
+                }
+            }
+            return;
+        }
+        let Some(at) = self.open.iter().position(|open| open.stream == seen.stream) else {
+            return self.take_first(seen, ahead, sink);
+        };
+        if self.goes_on(at, &seen, sink) {
+            return;
+        }
+        // What was open is complete; lines that it only held may leave something open again.
+        let open = self.open.swap_remove(at);
+        self.close(open, sink);
+        self.take(seen, ahead, sink);
+    }
+
+    /// A line whose stream has nothing open.
+    fn take_first<'a>(&mut self, seen: Seen<'a>, ahead: &mut Option<Seen<'a>>, sink: &mut impl FnMut(Record<'_>, &LineReader)) {
+        if let Some(at) = self.resting.iter().position(|(stream, _)| *stream == seen.stream) {
+            let (_, mut courses) = self.resting.swap_remove(at);
+            if GRAMMAR.step(&mut courses, sight(&seen, &mut self.scratch.0), true) == Some(true) {
+                self.courses = courses;
+                return self.begin_trace(&seen, true, true);
+            }
+        }
+        match self.enter(None, &seen) {
+            Entry::Begins { sure } => self.begin_trace(&seen, sure, false),
+            Entry::Alone | Entry::Joins { .. } => {
+                // Whoever holds the last line of a chunk of another stream parks it first.
+                debug_assert!(ahead.is_none());
+                let _ = sink;
+                *ahead = Some(seen);
+            }
+        }
+    }
+
+    /// Whether the line joins what is open at `at`.
+    fn goes_on(&mut self, at: usize, seen: &Seen<'_>, sink: &mut impl FnMut(Record<'_>, &LineReader)) -> bool {
+        let mut open = self.open.swap_remove(at);
+        let joined = if open.courses.is_empty() {
+            let entry = match open.line(0) {
+                Some(before) => self.enter(Some(&before), seen),
+                None => Entry::Alone,
+            };
+            match entry {
+                Entry::Joins { sure } => Some(sure),
+                Entry::Begins { .. } | Entry::Alone => None,
+            }
+        } else {
+            self.step(&mut open, seen)
+        };
+        let Some(sure) = joined else {
+            self.put_back(open, at);
+            return false;
+        };
+        if open.len() + seen.text.len() >= self.settings.max_record_bytes {
+            if !sure {
+                self.put_back(open, at);
+                return false;
+            }
+            self.close_full(open, seen, sink);
+            return true;
+        }
+        if open.courses.is_empty() {
+            open.courses.append(&mut self.courses);
+        }
+        open.add(seen, sure, self.now_ms);
+        self.put_back(open, at);
+        true
+    }
+
+    fn step(&mut self, open: &mut Open, seen: &Seen<'_>) -> Option<bool> {
+        let line = sight(seen, &mut self.scratch.0);
+        // A line of another program in the same syslog is no part of a report of the kernel.
+        let foreign = open.is_stamped() && !line.stamped && seen.body.is_some();
+        if foreign || open.held_lines() >= MAX_HELD_LINES {
+            return None;
+        }
+        let last_headed = open.last_headed();
+        GRAMMAR.step(&mut open.courses, line, last_headed)
+    }
+
+    /// The record has reached `max_record`: it is cut and handed on; what still comes of it is a continuation.
+    fn close_full(&mut self, mut open: Open, seen: &Seen<'_>, sink: &mut impl FnMut(Record<'_>, &LineReader)) {
+        if open.courses.is_empty() {
+            open.courses.append(&mut self.courses);
+        }
+        let room = self.settings.max_record_bytes.saturating_sub(open.len() + 1);
+        let mut last = seen.clone();
+        last.cut_to(room);
+        open.add(&last, true, self.now_ms);
+        open.mark_truncated();
+        sink(open.as_record(), &self.reader);
+        let courses = std::mem::take(&mut open.courses);
+        self.rest(open.stream, courses);
+        self.recycle(open);
+    }
+
+    fn enter(&mut self, held: Option<&Seen<'_>>, seen: &Seen<'_>) -> Entry {
+        let line = sight(seen, &mut self.scratch.0);
+        let held: Option<Sight<'_>> = held.map(|held| sight(held, &mut self.scratch.1));
+        GRAMMAR.enter(held, line, &mut self.courses)
+    }
+
+    fn begin_trace(&mut self, seen: &Seen<'_>, sure: bool, continuation: bool) {
+        let mut open = self.fresh(seen);
+        open.courses.append(&mut self.courses);
+        open.continuation = continuation;
+        if sure {
+            open.settle();
+        }
+        self.open.push(open);
+    }
+
+    fn join(&mut self, open: &mut Open, seen: &Seen<'_>, sure: bool) {
+        open.courses.append(&mut self.courses);
+        open.add(seen, sure, self.now_ms);
+    }
+
+    /// Lines of `multiline: {start: …}`. What stands before the first start is single lines.
+    fn take_configured(&mut self, seen: &Seen<'_>, starts: bool, sink: &mut impl FnMut(Record<'_>, &LineReader)) {
+        let at = self.open.iter().position(|open| open.stream == seen.stream);
+        match at {
+            Some(at) if !starts && self.open[at].len() + seen.text.len() < self.settings.max_record_bytes => {
+                self.open[at].add(seen, false, self.now_ms);
+                self.open[at].settle_plain();
+                return;
+            }
+            Some(at) => {
+                let mut open = self.open.swap_remove(at);
+                if !starts {
+                    open.mark_truncated();
+                }
+                sink(open.as_record(), &self.reader);
+                self.recycle(open);
+            }
+            None => {}
+        }
+        // Of a record that was cut, the rest is lines of their own.
+        if starts {
+            let open = self.fresh(seen);
+            self.open.push(open);
+            self.make_room(sink);
+        } else {
+            sink(seen.as_record(), &self.reader);
+        }
+    }
+
+    /// Copies the line that is borrowed from the chunk, so that it outlives it.
+    fn park_ahead(&mut self, ahead: &mut Option<Seen<'_>>, sink: &mut impl FnMut(Record<'_>, &LineReader)) {
+        if let Some(before) = ahead.take() {
+            let open = self.fresh(&before);
+            self.open.push(open);
+        }
+        self.make_room(sink);
+    }
+
+    fn fresh(&mut self, seen: &Seen<'_>) -> Open {
+        let mut open = self.spare.pop().unwrap_or_default();
+        open.begin(seen, self.now_ms);
+        open.set_stamped(sight(seen, &mut self.scratch.0).stamped);
+        open
+    }
+
+    fn put_back(&mut self, open: Open, at: usize) {
+        self.open.push(open);
+        let last = self.open.len() - 1;
+        self.open.swap(at, last);
+    }
+
+    fn recycle(&mut self, open: Open) {
+        if self.spare.len() < MAX_SPARE && open.len() <= MAX_SPARE_BYTES {
+            self.spare.push(open);
+        }
+    }
+
+    fn rest(&mut self, stream: u64, courses: Vec<Course>) {
+        self.resting.retain(|(own, _)| *own != stream);
+        if self.resting.len() >= MAX_OPEN_STREAMS {
+            self.resting.remove(0);
+        }
+        self.resting.push((stream, courses));
+    }
+
+    fn make_room(&mut self, sink: &mut impl FnMut(Record<'_>, &LineReader)) {
+        while self.open.len() > MAX_OPEN_STREAMS {
+            let open = self.open.swap_remove(oldest(&self.open));
+            self.close_whole(open, sink);
+        }
+    }
+
+    /// Hands on a record, and takes the lines that it only held once more, as lines that come anew.
+    fn close(&mut self, open: Open, sink: &mut impl FnMut(Record<'_>, &LineReader)) {
+        sink(open.as_record(), &self.reader);
+        let mut ahead = None;
+        for seen in open.held() {
+            self.take(seen, &mut ahead, sink);
+        }
+        if let Some(before) = ahead.take() {
+            let parked = self.fresh(&before);
+            self.open.push(parked);
+        }
+        self.recycle(open);
+    }
+
+    /// Hands on a record and all that its held lines leave open.
+    fn close_whole(&mut self, open: Open, sink: &mut impl FnMut(Record<'_>, &LineReader)) {
+        let stream = open.stream;
+        let mut next = Some(open);
+        while let Some(mut open) = next {
+            let touched_ms = open.touched_ms;
+            let courses = (open.is_trace() && open.held_lines() == 0).then(|| std::mem::take(&mut open.courses));
+            self.close(open, sink);
+            if let Some(courses) = courses {
+                self.rest(stream, courses);
+            }
+            let left = self.open.iter().position(|open| open.stream == stream);
+            next = left.map(|at| self.open.swap_remove(at));
+            if let Some(open) = &mut next {
+                open.touched_ms = touched_ms;
+            }
+        }
+    }
+
+    fn close_where(&mut self, is_due: impl Fn(&Open) -> bool, sink: &mut impl FnMut(Record<'_>, &LineReader)) {
+        while let Some(at) = self.partial.iter().position(&is_due) {
+            let whole = self.partial.swap_remove(at);
+            self.take_pieces(whole, sink);
+        }
+        loop {
+            let due = self.open.iter().enumerate().filter(|(_, open)| is_due(open));
+            let Some((at, _)) = due.min_by_key(|(_, open)| open.offset()) else {
+                return;
+            };
+            let open = self.open.swap_remove(at);
+            self.close_whole(open, sink);
+        }
+    }
+}
+
+fn oldest(open: &[Open]) -> usize {
+    let oldest = open.iter().enumerate().min_by_key(|(_, open)| (open.touched_ms, open.offset()));
+    oldest.map_or(0, |(at, _)| at)
 }
 
 /// Odd input, counted.
@@ -111,3 +472,6 @@ pub struct OddCounts {
     pub unparsed_lines: u64,
     pub replaced_bytes: u64,
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,7 +104,7 @@ impl Language {
             Language::Erlang => "erlang",
             Language::Elixir => "elixir",
             Language::Perl => "perl",
-            Language::Cpp => "cpp",
+            Language::Cpp => "native",
             Language::Kernel => "kernel",
         }
     }

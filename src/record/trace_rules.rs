@@ -1,1 +1,0 @@
-//! The grammar of stack traces: one table of states per language, data only.

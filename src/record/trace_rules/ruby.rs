@@ -1,0 +1,36 @@
+//! Ruby and Rails: `from` frames, backtraces below a log line, the reversed order of 2.5 to 2.7, old and new quotes.
+
+use super::State::*;
+use super::{BLANK, Rule, Table, TEXT, held, sure, tells};
+use crate::record::Language;
+
+pub(super) const TABLE: Table = Table {
+    language: Language::Ruby,
+    announced: true,
+    openings: &["Traceback (", "ActionController::", "ActionView::", "ActiveRecord::", " Action", " Active"],
+    rules: RULES,
+};
+
+/// Before 3.4 names stand between a backquote and a quote, since then between two quotes.
+const FROM: &str = r"^\s*from \S.*:\d+(?::in [`'].*')?$";
+const NUMBERED: &str = r"^\s+\d+: from \S.*:\d+:in [`'].*'$";
+const FRAME: &str = r"^\s*(?:[\w\-]+ \(\d[\w.\-]*\) )?(?:[A-Za-z]:)?[^\s:`']+(?:\.(?:rb|erb|haml|slim|rake|ru|jbuilder|builder)|/bin/[\w\-]+|bin/\w+|<internal:[^>]+>|\(irb\)|\(eval[^)]*\)):\d+(?::in [`'].*')?$";
+const HEAD: &str = r"^\S+:\d+:in [`'].*': .*";
+const RAILS: &str = r"^\s*(?:[A-Z]\w*::)*[A-Z]\w*(?:Error|Exception|Invalid|NotFound|Missing|Timeout|\w)\s?\(.*\):?$";
+
+const RULES: &[Rule] = &[
+    tells(&[Line, Head, Message, Frames, Cause], FROM, Frames),
+    sure(&[Frames], r"^\s+\.{3} \d+ levels\.{3}$", Frames),
+    tells(&[Frames], r"^\S+:\d+:in [`'].*': .* \(\S+\)$", Cause),
+    held(&[Begin], HEAD, Head),
+    sure(&[Begin, Head], r"^Traceback \(most recent call last\):$", Caret),
+    tells(&[Caret, Source], NUMBERED, Source),
+    tells(&[Caret, Source], r"^\S+:\d+:in [`'].*': .*|^\S+:\d+: .*\(\w+\)$", Tail),
+    // Rails prints type and message, a blank line, and the frames, some with their gem.
+    held(&[Begin, Alarm], RAILS, Message),
+    held(&[Message], BLANK, Message),
+    tells(&[Line, Named, Alarm, Message, Block, Gap], FRAME, Block),
+    held(&[Block], BLANK, Gap),
+    held(&[Gap], r"^(?:Causes:$|\s*(?:[A-Z]\w*::)*[A-Z]\w* \(.*\)$)", Gap),
+    held(&[Head, Message, Alarm], TEXT, Message),
+];
