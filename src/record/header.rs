@@ -1,1 +1,506 @@
 //! The head of a line: time stamp and level by position, and where the message begins.
+//!
+//! A word is a level only where logs put one: at the very beginning, behind the time stamp, in brackets of the head, as
+//! `level=`, behind host, thread or logger. The scanner walks token by token as long as they look like a head, and
+//! stops at the first word that could belong to a sentence; so it looks at 10–80 bytes of most lines. It never
+//! allocates. Shapes that begin with a tag of their own (glog, logcat, Rails, …) are in `shape`.
+
+mod shape;
+mod token;
+
+use super::level::{self, Case, Level};
+use super::timestamp::{self, Stamp};
+
+/// What the head of a line says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Header {
+    pub level: Option<Level>,
+    /// The first stamp that names its zone, else the first one.
+    pub stamp: Option<Stamp>,
+    /// The head says that a record begins here: it holds a stamp, or the tag of a system that tags each line.
+    pub headed: bool,
+    /// Bytes before the message.
+    pub len: usize,
+}
+
+/// Heads are not longer; what comes behind is message.
+const MAX_HEAD_BYTES: usize = 320;
+/// Tokens of a head, separators included (Apache, BGL, WebSphere need at most 11).
+const MAX_TOKENS: usize = 16;
+/// Words that are neither number nor bracket between a stamp and its level.
+const MAX_WORDS: usize = 4;
+/// A bracket in a head is closed within so many bytes.
+const MAX_BRACKET_BYTES: usize = 160;
+
+/// Reads the head of a line.
+pub fn scan(line: &[u8]) -> Header {
+    let Some(first) = line.first() else {
+        return Header::default();
+    };
+    // Frames of stack traces are indented by tabs; no log indents its heads so.
+    if *first == b'\t' {
+        return Header::default();
+    }
+    let head = &line[..line.len().min(MAX_HEAD_BYTES)];
+    let mut walk = Walk::new(head);
+    if let Some(header) = shape::at_start(head, walk.at) {
+        return header;
+    }
+    walk.run();
+    walk.finish(line)
+}
+
+/// What the token before was: it decides what the next one may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Before {
+    Start,
+    Stamp,
+    /// A number, an id, a bracket with something in it.
+    Opaque,
+    /// ` - `, `|`, `,`.
+    Separator,
+    /// A word that ends with a colon.
+    Colon,
+    Word,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Next(Before),
+    Level(Level),
+    Stop,
+}
+
+struct Walk<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    before: Before,
+    stamp: Option<Stamp>,
+    /// Behind the stamp and its bracket, if the line begins with it.
+    stamp_end: usize,
+    level: Option<Level>,
+    words: usize,
+    numbers: usize,
+    tokens: usize,
+    /// The line begins with two or more spaces.
+    indented: bool,
+    /// Spaces before the current token.
+    gap: usize,
+}
+
+impl<'a> Walk<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        let mut walk = Self {
+            bytes,
+            at: 0,
+            before: Before::Start,
+            stamp: None,
+            stamp_end: 0,
+            level: None,
+            words: 0,
+            numbers: 0,
+            tokens: 0,
+            indented: false,
+            gap: 0,
+        };
+        if bytes.starts_with(b"\xEF\xBB\xBF") {
+            walk.at = 3;
+        }
+        walk.skip_blank();
+        walk.indented = walk.gap >= 2;
+        walk
+    }
+
+    fn byte(&self, at: usize) -> Option<u8> {
+        self.bytes.get(at).copied()
+    }
+
+    /// Skips spaces, tabs and ANSI colours.
+    fn skip_blank(&mut self) {
+        let from = self.at;
+        loop {
+            match self.byte(self.at) {
+                Some(b' ' | b'\t') => self.at += 1,
+                Some(0x1B) => match token::ansi_len(&self.bytes[self.at..]) {
+                    Some(len) => self.at += len,
+                    None => break,
+                },
+                _ => break,
+            }
+        }
+        self.gap = self.at - from;
+    }
+
+    fn run(&mut self) {
+        while self.tokens < MAX_TOKENS {
+            let step = match self.byte(self.at) {
+                Some(b'P' | b'%') if self.before == Before::Stamp && self.tagged() => return,
+                Some(b'0'..=b'9') => self.number(),
+                Some(open @ (b'[' | b'(' | b'<' | b'{')) => self.bracket(open),
+                Some(b'A'..=b'Z' | b'a'..=b'z' | b'_') => self.word(),
+                Some(b'|' | b',' | b';' | b':' | b'-' | b'*' | b'#' | b'.') => self.sign(),
+                Some(0xE3..=0xEF) => self.chinese(),
+                Some(b'@' | b'/' | b'%' | b'!') if self.stamp.is_some() => self.other_token(),
+                _ => Step::Stop,
+            };
+            self.tokens += 1;
+            match step {
+                Step::Next(before) => self.before = before,
+                Step::Level(level) => {
+                    self.level = Some(level);
+                    return;
+                }
+                Step::Stop => return,
+            }
+            self.skip_blank();
+        }
+    }
+
+    /// PHP and Cisco put their tags behind a stamp too.
+    fn tagged(&mut self) -> bool {
+        let rest = &self.bytes[self.at..];
+        let Some(header) = shape::php(rest, self.at).or_else(|| shape::cisco(rest, self.at)) else {
+            return false;
+        };
+        self.level = header.level;
+        self.at = header.len;
+        true
+    }
+
+    fn keep_stamp(&mut self, stamp: Stamp) {
+        let better = match &self.stamp {
+            None => true,
+            Some(kept) => stamp.is_absolute() && !kept.is_absolute(),
+        };
+        if better {
+            self.stamp = Some(stamp);
+        }
+        self.words = 0;
+        self.numbers = 0;
+    }
+
+    /// A stamp, else a process id, an address, a count.
+    fn number(&mut self) -> Step {
+        if let Some((stamp, len)) = timestamp::scan(&self.bytes[self.at..]) {
+            let leads = self.tokens == 0;
+            self.keep_stamp(stamp);
+            self.at += len;
+            if leads {
+                self.stamp_end = self.at;
+            }
+            return Step::Next(Before::Stamp);
+        }
+        self.numbers += 1;
+        self.other_token()
+    }
+
+    /// Any run without blanks, kept as opaque.
+    fn other_token(&mut self) -> Step {
+        let len = token::len(&self.bytes[self.at..]);
+        if len > 80 || (self.stamp.is_none() && self.tokens >= 6) {
+            return Step::Stop;
+        }
+        let text = &self.bytes[self.at..self.at + len];
+        // ESXi: `cpu1:1234)WARNING: …`.
+        if let Some(close) = memchr::memchr(b')', text)
+            && close + 1 < len
+            && !text[..close].contains(&b'(')
+        {
+            self.at += close + 1;
+            return Step::Next(Before::Opaque);
+        }
+        self.at += len;
+        Step::Next(Before::Opaque)
+    }
+
+    fn sign(&mut self) -> Step {
+        let sign = self.bytes[self.at];
+        let next = self.byte(self.at + 1);
+        let alone = matches!(next, None | Some(b' ' | b'\t'));
+        // Redis: `1:M 23 Nov 2026 06:00:01.123 # message`; its `-` is a level too.
+        if alone && self.numbers == 0 && self.before == Before::Stamp && self.gap == 1 && self.redis_lead() {
+            let level = match sign {
+                b'#' => Some(Level::Warn),
+                b'*' | b'-' => Some(Level::Info),
+                b'.' => Some(Level::Debug),
+                _ => None,
+            };
+            if let Some(level) = level {
+                self.at += 1;
+                return Step::Level(level);
+            }
+        }
+        match sign {
+            b'|' | b',' | b';' | b':' => {
+                self.at += 1;
+                Step::Next(Before::Separator)
+            }
+            b'-' => {
+                while self.byte(self.at) == Some(b'-') {
+                    self.at += 1;
+                }
+                match self.byte(self.at) {
+                    None | Some(b' ' | b'\t') => Step::Next(Before::Separator),
+                    Some(_) if self.stamp.is_some() => Step::Next(Before::Separator),
+                    Some(_) => Step::Stop,
+                }
+            }
+            _ => Step::Stop,
+        }
+    }
+
+    /// A line of Redis begins with `pid:role ` or `[pid] `.
+    fn redis_lead(&self) -> bool {
+        let digits = |bytes: &[u8]| bytes.iter().take_while(|b| b.is_ascii_digit()).count();
+        match self.byte(0) {
+            Some(b'0'..=b'9') => {
+                let n = digits(self.bytes);
+                self.byte(n) == Some(b':')
+                    && matches!(self.byte(n + 1), Some(b'A'..=b'Z' | b'a'..=b'z'))
+                    && self.byte(n + 2) == Some(b' ')
+            }
+            Some(b'[') => {
+                let n = digits(&self.bytes[1..]) + 1;
+                n > 1 && matches!(self.byte(n), Some(b']' | b':'))
+            }
+            _ => false,
+        }
+    }
+
+    fn chinese(&mut self) -> Step {
+        let mut at = self.at;
+        let bracketed = self.bytes[at..].starts_with("【".as_bytes());
+        if bracketed {
+            at += "【".len();
+        }
+        let Some((level, len)) = level::from_chinese(&self.bytes[at..]) else {
+            return Step::Stop;
+        };
+        at += len;
+        let rest = &self.bytes[at..];
+        let colon = "：".as_bytes();
+        let closed = if bracketed {
+            rest.starts_with("】".as_bytes())
+        } else {
+            rest.starts_with(colon) || matches!(rest.first(), None | Some(b':' | b' ' | b'\t' | b'|' | b']'))
+        };
+        if !closed {
+            return Step::Stop;
+        }
+        self.at = at
+            + if rest.starts_with(colon) || bracketed {
+                colon.len()
+            } else {
+                0
+            };
+        Step::Level(level)
+    }
+
+    /// Letters: a month, a level, `level=`, a letter that is a level, or a word of the head.
+    fn word(&mut self) -> Step {
+        let rest = &self.bytes[self.at..];
+        let len = token::word_len(rest);
+        let word = &rest[..len];
+        let next = rest.get(len).copied();
+        if len == 3
+            && let Some((stamp, stamp_len)) = timestamp::scan(rest)
+        {
+            let leads = self.tokens == 0;
+            self.keep_stamp(stamp);
+            self.at += stamp_len;
+            if leads {
+                self.stamp_end = self.at;
+            }
+            return Step::Next(Before::Stamp);
+        }
+        if len == 1 && self.stamp.is_some() {
+            if let Some(level) = self.letter(word[0], rest) {
+                self.at += 1;
+                return Step::Level(level);
+            }
+        } else if let Some(level) = level::from_word(word)
+            && self.accepts(word, next, &rest[len..])
+        {
+            self.at += len;
+            return Step::Level(level);
+        }
+        if let Some((level, len)) = token::inside(rest, self.stamp.is_some()) {
+            self.at += len;
+            return Step::Level(level);
+        }
+        self.plain_word(rest)
+    }
+
+    /// Whether a level word is one here. `after` begins with `next`.
+    fn accepts(&self, word: &[u8], next: Option<u8>, after: &[u8]) -> bool {
+        let strong = match next {
+            Some(b':') => after.get(1) != Some(&b':') && after.get(1).is_none_or(|b| !b.is_ascii_digit()),
+            Some(b']' | b'|' | b'>' | b')' | b'\t' | b';' | 0x1B | 0xEF) => true,
+            Some(b'[') => after.get(1).is_some_and(u8::is_ascii_digit),
+            _ => false,
+        };
+        let blank = matches!(next, None | Some(b' '));
+        if !strong && !blank && next != Some(b',') {
+            return false;
+        }
+        let padded = after.starts_with(b"  ");
+        let headed = self.stamp.is_some();
+        match Case::of(word) {
+            Case::Upper => match self.before {
+                Before::Start => {
+                    strong
+                        || (blank && !self.indented && level::is_plain_level_word(word))
+                        || (blank && self.gap == 1 && level::is_plain_level_word(word))
+                }
+                Before::Stamp | Before::Separator | Before::Opaque => {
+                    headed || strong || level::is_plain_level_word(word)
+                }
+                Before::Colon => strong || padded || (headed && level::is_plain_level_word(word)),
+                Before::Word => headed || strong,
+            },
+            Case::Lower | Case::Title => match self.before {
+                Before::Start => next == Some(b':') && matches!(after.get(1), None | Some(b' ')) || next == Some(b'\t'),
+                Before::Stamp => strong || level::is_plain_level_word(word),
+                Before::Separator if headed => {
+                    strong
+                        || level::is_plain_level_word(word)
+                            && (padded || token::separator_follows(after) || self.tokens <= 2)
+                }
+                Before::Opaque | Before::Separator => strong || (headed && padded && level::is_plain_level_word(word)),
+                Before::Colon => strong,
+                Before::Word => strong && headed && next != Some(b':'),
+            },
+            Case::Mixed => false,
+        }
+    }
+
+    /// One letter behind a stamp: logcat, MongoDB, etcd, WebSphere, SAP HANA.
+    fn letter(&self, letter: u8, rest: &[u8]) -> Option<Level> {
+        let after = &rest[1..];
+        if letter.is_ascii_lowercase() {
+            let named = matches!(after, [b' ', b'A'..=b'Z' | b'a'..=b'z', ..]);
+            let padded = named
+                && after
+                    .iter()
+                    .skip(1)
+                    .skip_while(|b| b.is_ascii_alphanumeric() || **b == b'_')
+                    .take(2)
+                    .eq(b"  ");
+            return (padded && b"iwefd".contains(&letter)).then(|| level::from_letter(letter.to_ascii_uppercase()))?;
+        }
+        if after.first() == Some(&b'/') {
+            return token::is_logcat_tag(&after[1..]).then(|| level::from_letter(letter))?;
+        }
+        let blank = matches!(after.first(), None | Some(b' ' | b'\t'));
+        let signed = after.starts_with(b" | ") || after.starts_with(b"  ");
+        let capitals = matches!(after, [b' ', b'A'..=b'Z' | b'-', b'A'..=b'Z' | b' ', ..]);
+        let fits = blank && (self.numbers >= 1 || signed || capitals);
+        if fits { level::from_letter(letter) } else { None }
+    }
+
+    /// A word that is no level: may it stand in a head?
+    fn plain_word(&mut self, rest: &[u8]) -> Step {
+        let len = token::len(rest);
+        let text = &rest[..len];
+        if len > 80 || token::is_http_method(text) {
+            return Step::Stop;
+        }
+        let kind = token::kind(text);
+        if self.stamp.is_none() {
+            // Before a stamp only names and labels: `web-1 | …`, `KERNDTLB 1117869876 …`, `name: error: …`.
+            let allowed = match kind {
+                token::Kind::Id | token::Kind::Capitals => self.tokens < 4,
+                token::Kind::Colon => self.tokens < 2 && (token::is_program(text) || self.before != Before::Start),
+                token::Kind::Plain => self.tokens == 0 && token::pipe_follows(&rest[len..]),
+            };
+            if !allowed {
+                return Step::Stop;
+            }
+            self.at += len;
+            return Step::Next(if kind == token::Kind::Colon {
+                Before::Colon
+            } else {
+                Before::Word
+            });
+        }
+        self.words += 1;
+        let behind = &rest[len..];
+        let allowed = match kind {
+            token::Kind::Id | token::Kind::Colon => self.words <= MAX_WORDS,
+            token::Kind::Capitals => {
+                self.words <= MAX_WORDS && (self.words + self.numbers > 1 || token::separator_follows(behind))
+            }
+            token::Kind::Plain => {
+                self.words == 1 && (token::separator_follows(behind) || token::level_field_follows(behind))
+            }
+        };
+        if !allowed {
+            return Step::Stop;
+        }
+        self.at += len;
+        Step::Next(if kind == token::Kind::Colon {
+            Before::Colon
+        } else {
+            Before::Word
+        })
+    }
+
+    /// `[error]`, `[core:error]`, `[12:00:00 INF]`, `[main]`, `(EE)`, `<info>`, `{file.py:12}`.
+    fn bracket(&mut self, open: u8) -> Step {
+        let inner_at = self.at + 1;
+        let Some(close) = token::closing(&self.bytes[self.at..], open, MAX_BRACKET_BYTES) else {
+            return Step::Stop;
+        };
+        let inner = &self.bytes[inner_at..self.at + close];
+        let found = token::bracket(inner, open);
+        if let Some((stamp, _)) = found.stamp {
+            let leads = self.tokens == 0;
+            self.keep_stamp(stamp);
+            self.at += close + 1;
+            if leads {
+                self.stamp_end = self.at;
+            }
+            return found.level.map_or(Step::Next(Before::Stamp), Step::Level);
+        }
+        let in_head = self.stamp.is_some()
+            || matches!(
+                self.before,
+                Before::Start | Before::Opaque | Before::Colon | Before::Separator
+            );
+        if let Some(level) = found.level
+            && in_head
+            && !(self.indented && self.before == Before::Start && open != b'[')
+        {
+            self.at += close + 1;
+            return Step::Level(level);
+        }
+        let opaque = match open {
+            b'{' => self.stamp.is_some() && close <= 64 && !inner.contains(&b'"'),
+            b'(' | b'<' => close <= 64 && !inner.is_empty(),
+            _ => true,
+        };
+        if !opaque || (self.stamp.is_none() && self.tokens >= 3) {
+            return Step::Stop;
+        }
+        self.at += close + 1;
+        // `[main]: message` is a head too.
+        Step::Next(Before::Opaque)
+    }
+
+    fn finish(self, line: &[u8]) -> Header {
+        let len = match self.level {
+            Some(_) => token::message_start(line, self.at),
+            None if self.stamp_end > 0 => token::after_stamp(line, self.stamp_end),
+            None => 0,
+        };
+        Header {
+            level: self.level,
+            stamp: self.stamp,
+            headed: self.stamp.is_some(),
+            len,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

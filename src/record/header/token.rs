@@ -1,0 +1,417 @@
+//! The tokens of a head: how long they are and what they look like. No state.
+
+use crate::record::level::{self, Case, Level};
+use crate::record::timestamp::{self, Stamp};
+
+/// What a word that is no level looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It ends with a colon: a program, a tag.
+    Colon,
+    /// It holds a digit, a dot, a dash, …: a host, a logger, a thread, `key=value`.
+    Id,
+    Capitals,
+    /// It could begin a sentence.
+    Plain,
+}
+
+pub(super) fn kind(text: &[u8]) -> Kind {
+    if text.last() == Some(&b':') {
+        return Kind::Colon;
+    }
+    let sentence_end = matches!(text.last(), Some(b'.' | b',' | b'!' | b'?'));
+    let is_id =
+        |b: &u8| b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'=' | b'@' | b'$' | b'#' | b'-' | b'[' | b'/' | b':');
+    if !sentence_end && text.iter().any(is_id) {
+        return Kind::Id;
+    }
+    if text.len() >= 2 && text.iter().all(u8::is_ascii_uppercase) {
+        return Kind::Capitals;
+    }
+    Kind::Plain
+}
+
+/// Up to the next blank or pipe.
+pub(super) fn len(text: &[u8]) -> usize {
+    text.iter()
+        .take(128)
+        .take_while(|b| !matches!(b, b' ' | b'\t' | b'|' | 0x1B))
+        .count()
+}
+
+/// Letters, and the digit of `DEBUG1`.
+pub(super) fn word_len(text: &[u8]) -> usize {
+    let len = text.iter().take(24).take_while(|b| b.is_ascii_alphabetic()).count();
+    if len == 5 && matches!(text.get(5), Some(b'1'..=b'5')) && text[..5].eq_ignore_ascii_case(b"debug") {
+        return 6;
+    }
+    len
+}
+
+/// The length of an ANSI colour (CSI … m) at the beginning of `text`.
+pub(super) fn ansi_len(text: &[u8]) -> Option<usize> {
+    let parameters = text.strip_prefix(b"\x1B[")?;
+    let len = parameters
+        .iter()
+        .take(24)
+        .take_while(|b| b.is_ascii_digit() || matches!(b, b';' | b':'))
+        .count();
+    parameters
+        .get(len)
+        .is_some_and(u8::is_ascii_alphabetic)
+        .then_some(2 + len + 1)
+}
+
+/// Programs name themselves shortly before `error:`; sentences and class names do not look so.
+pub(super) fn is_program(text: &[u8]) -> bool {
+    text.len() <= 48
+        && text.iter().all(|b| {
+            b.is_ascii_alphanumeric()
+                || matches!(b, b'_' | b'-' | b'/' | b'.' | b'[' | b']' | b'(' | b')' | b':' | b'+')
+        })
+}
+
+pub(super) fn is_http_method(text: &[u8]) -> bool {
+    matches!(
+        text,
+        b"GET" | b"POST" | b"PUT" | b"DELETE" | b"HEAD" | b"PATCH" | b"OPTIONS" | b"CONNECT" | b"HTTP"
+    )
+}
+
+/// ` - `, ` | `, `|`: a field ends here.
+pub(super) fn separator_follows(text: &[u8]) -> bool {
+    let blanks = text.iter().take(40).take_while(|b| matches!(b, b' ' | b'\t')).count();
+    match text.get(blanks) {
+        Some(b'|') => true,
+        Some(b'-') => blanks > 0 && text.get(blanks + 1) == Some(&b' '),
+        _ => false,
+    }
+}
+
+pub(super) fn pipe_follows(text: &[u8]) -> bool {
+    let blanks = text.iter().take(40).take_while(|b| **b == b' ').count();
+    text.get(blanks) == Some(&b'|')
+}
+
+/// A level in capitals comes next, set apart by padding or a sign, as in `root         ERROR    message`.
+pub(super) fn level_field_follows(text: &[u8]) -> bool {
+    let blanks = text.iter().take(40).take_while(|b| matches!(b, b' ' | b'\t')).count();
+    let rest = &text[blanks..];
+    let len = word_len(rest);
+    let word = &rest[..len];
+    if Case::of(word) != Case::Upper || level::from_word(word).is_none() {
+        // `root [error] …`, `name (INFO) …`.
+        return rest.first() == Some(&b'[')
+            && closing(rest, b'[', 16).is_some_and(|close| level::from_word(rest[1..close].trim_ascii()).is_some());
+    }
+    let after = &rest[len..];
+    blanks >= 2
+        || matches!(
+            after,
+            [b':' | b']' | b'|' | b'\t', ..] | [b' ', b' ' | b'-' | b'[' | b'|' | b'(', ..]
+        )
+}
+
+/// Where the bracket that opens `text` is closed, if within `max` bytes; brackets of its kind may nest.
+pub(super) fn closing(text: &[u8], open: u8, max: usize) -> Option<usize> {
+    let close = match open {
+        b'[' => b']',
+        b'(' => b')',
+        b'<' => b'>',
+        _ => b'}',
+    };
+    let mut depth = 0_usize;
+    for (at, byte) in text.iter().take(max).enumerate() {
+        if *byte == open {
+            depth += 1;
+        } else if *byte == close {
+            depth -= 1;
+            if depth == 0 {
+                return Some(at);
+            }
+        }
+    }
+    None
+}
+
+/// A level inside the first token: `local.ERROR:`, `util.py[DEBUG]:`, `Db(167)`, `level=error`. Gives its length too.
+pub(super) fn inside(rest: &[u8], headed: bool) -> Option<(Level, usize)> {
+    let len = len(rest);
+    let text = &rest[..len];
+    if let Some(equals) = memchr::memchr(b'=', text) {
+        const KEYS: [&[u8]; 5] = [b"level", b"lvl", b"severity", b"loglevel", b"log.level"];
+        let key = &text[..equals];
+        if !KEYS.iter().any(|k| k.eq_ignore_ascii_case(key)) {
+            return None;
+        }
+        let value = text[equals + 1..].trim_ascii_end();
+        let value = value.strip_suffix(b",").unwrap_or(value);
+        let value = value
+            .strip_prefix(b"\"")
+            .and_then(|v| v.strip_suffix(b"\""))
+            .unwrap_or(value);
+        return Some((level::from_value(value, level::Scale::Guess)?, len));
+    }
+    if !headed {
+        return None;
+    }
+    // ESXi and vCenter: `In(166)`, two letters and the syslog priority.
+    if let [a, b, b'(', digits @ .., b')'] = text
+        && (1..=3).contains(&digits.len())
+        && digits.iter().all(u8::is_ascii_digit)
+        && matches!(&[*a, *b], b"Em" | b"Al" | b"Cr" | b"Er" | b"Wa" | b"No" | b"In" | b"Db")
+    {
+        let priority = digits.iter().fold(0_u16, |n, d| n * 10 + u16::from(d - b'0'));
+        return Some((level::from_syslog((priority % 8) as u8), len));
+    }
+    let colon = memchr::memchr(b':', text)?;
+    let named = &text[..colon];
+    // cloud-init.
+    if let Some(bracket) = named.strip_suffix(b"]").and_then(|n| memchr::memrchr(b'[', n)) {
+        let word = &named[bracket + 1..named.len() - 1];
+        return (Case::of(word) == Case::Upper)
+            .then(|| level::from_word(word))
+            .flatten()
+            .map(|level| (level, colon + 1));
+    }
+    // monolog: channel and level.
+    let dot = memchr::memrchr(b'.', named)?;
+    let word = &named[dot + 1..];
+    let ends = matches!(text.get(colon + 1), None);
+    (ends && dot > 0 && Case::of(word) == Case::Upper)
+        .then(|| level::from_word(word))
+        .flatten()
+        .map(|level| (level, colon + 1))
+}
+
+/// What a bracket of a head holds.
+#[derive(Debug, Default)]
+pub(super) struct Bracket {
+    pub stamp: Option<(Stamp, usize)>,
+    pub level: Option<Level>,
+}
+
+pub(super) fn bracket(inner: &[u8], open: u8) -> Bracket {
+    let inner = inner.trim_ascii();
+    if inner.is_empty() {
+        return Bracket::default();
+    }
+    if open == b'(' {
+        // X.Org.
+        let level = match inner {
+            b"EE" => Some(Level::Error),
+            b"WW" => Some(Level::Warn),
+            b"II" => Some(Level::Info),
+            _ if Case::of(inner) == Case::Upper => level::from_word(inner),
+            _ => None,
+        };
+        return Bracket {
+            stamp: timestamp::scan(inner),
+            level,
+        };
+    }
+    let level = whole(inner);
+    if level.is_some() {
+        return Bracket { stamp: None, level };
+    }
+    if let Some((stamp, len)) = timestamp::scan(inner) {
+        // `[12:00:00 INF]`, `[2026-11-23 06:00:01,123: ERROR/MainProcess]`, `[2026-11-23T06:00:01Z ERROR app]`.
+        let rest = inner[len..].trim_ascii_start();
+        let rest = rest
+            .strip_prefix(b":")
+            .or_else(|| rest.strip_prefix(b","))
+            .or_else(|| rest.strip_prefix(b"|"))
+            .unwrap_or(rest)
+            .trim_ascii_start();
+        return Bracket {
+            stamp: Some((stamp, len)),
+            level: first_word(rest, true),
+        };
+    }
+    // `[INFO 2026-11-23 06:00:01 main]`, `[ns_server:info,2026-11-23T06:00:01Z,…]`.
+    let word_end = inner
+        .iter()
+        .take(40)
+        .take_while(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b':'))
+        .count();
+    let sign = inner.get(word_end).copied();
+    let lead = &inner[..word_end];
+    if let Some(sign @ (b' ' | b',' | b'|' | b'-' | b'/')) = sign {
+        let lead = lead.strip_suffix(b":").unwrap_or(lead);
+        let word = memchr::memrchr(b':', lead).map_or(lead, |colon| &lead[colon + 1..]);
+        let rest = inner[word_end + 1..].trim_ascii_start();
+        if let Some(level) = level::from_word(word) {
+            let stamp = timestamp::scan(rest);
+            if stamp.is_some() || (sign == b'/' && Case::of(word) == Case::Upper) {
+                return Bracket {
+                    stamp,
+                    level: Some(level),
+                };
+            }
+        }
+    }
+    Bracket::default()
+}
+
+/// A bracket that holds nothing but a level, with or without its module: `error`, `core:error`, `E`.
+fn whole(inner: &[u8]) -> Option<Level> {
+    if let [letter] = inner {
+        return if b"VTDIWEFC".contains(letter) {
+            level::from_letter(*letter)
+        } else {
+            None
+        };
+    }
+    if inner.len() <= 13
+        && let Some(level) = level::from_word(inner)
+    {
+        return Some(level);
+    }
+    if let Some((level, len)) = level::from_chinese(inner)
+        && len == inner.len()
+    {
+        return Some(level);
+    }
+    // Apache: module and level. `[pid 1:tid 2]`, `[client ::1:5]` have blanks or digits.
+    let colon = memchr::memchr(b':', inner)?;
+    let (module, word) = (&inner[..colon], &inner[colon + 1..]);
+    let named = !module.is_empty() && module.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    // Apache's trace1…trace8.
+    let word = match word {
+        [head @ .., b'1'..=b'8'] if head == b"trace" => head,
+        _ => word,
+    };
+    if named { level::from_word(word) } else { None }
+}
+
+/// The first word, if it is a level: `ERROR/MainProcess`, `INF`, `ERROR app::db`.
+fn first_word(rest: &[u8], any_case: bool) -> Option<Level> {
+    let len = word_len(rest);
+    let ends = matches!(
+        rest.get(len),
+        None | Some(b' ' | b'/' | b']' | b',' | b':' | b'|' | b'\t')
+    );
+    let word = &rest[..len];
+    if let ([letter], true) = (word, ends && rest.len() == 1) {
+        return level::from_letter(*letter);
+    }
+    let fits = any_case || Case::of(word) == Case::Upper;
+    if ends && fits { level::from_word(word) } else { None }
+}
+
+/// `Tag(123):`, `Tag  ( 123):`, `Tag:` of logcat.
+pub(super) fn is_logcat_tag(text: &[u8]) -> bool {
+    let name = text
+        .iter()
+        .take(64)
+        .take_while(|b| {
+            b.is_ascii_alphanumeric()
+                || matches!(b, b'_' | b'.' | b'-' | b'$' | b'/' | b'*' | b'#' | b'@' | b'[' | b']')
+        })
+        .count();
+    if name == 0 {
+        return false;
+    }
+    let rest = text[name..].trim_ascii_start();
+    match rest.first() {
+        Some(b':') => matches!(rest.get(1), None | Some(b' ')),
+        Some(b'(') => {
+            let pid = rest[1..].trim_ascii_start();
+            let digits = pid.iter().take_while(|b| b.is_ascii_digit()).count();
+            digits > 0 && pid.get(digits) == Some(&b')')
+        }
+        _ => false,
+    }
+}
+
+/// Where the message begins behind a stamp without level.
+pub(super) fn after_stamp(line: &[u8], at: usize) -> usize {
+    let mut at = at;
+    if matches!(line.get(at), Some(b':' | b',' | b'|')) {
+        at += 1;
+    }
+    at + line[at..].iter().take_while(|b| matches!(b, b' ' | b'\t')).count()
+}
+
+/// Where the message begins behind a level: without thread, logger and separators.
+pub(super) fn message_start(line: &[u8], level_end: usize) -> usize {
+    let mut at = level_end;
+    let end = line.len();
+    while let Some(b']' | b')' | b'>' | b'|' | b',' | b';') = line.get(at) {
+        at += 1;
+    }
+    let mut best = skip_signs(line, at);
+    at = best;
+    for _ in 0..6 {
+        let rest = &line[at..end];
+        let next = match rest.first() {
+            Some(b'[') => match closing(rest, b'[', 96) {
+                Some(close) => at + close + 1,
+                None => break,
+            },
+            Some(b'0'..=b'9') if rest.contains(&b'#') => {
+                // nginx: `29060#29060:`.
+                let len = rest.iter().take_while(|b| b.is_ascii_digit() || **b == b'#').count();
+                if rest.get(len) != Some(&b':') {
+                    break;
+                }
+                at + len
+            }
+            Some(b) if b.is_ascii_alphanumeric() => match logger_len(rest) {
+                Some(len) => {
+                    best = skip_signs(line, at + len);
+                    break;
+                }
+                None => break,
+            },
+            _ => break,
+        };
+        let next = skip_signs(line, next);
+        if next >= end {
+            break;
+        }
+        at = next;
+        best = next;
+    }
+    best
+}
+
+/// Blanks and the separators ` - `, `: `, ` | `, ANSI colours; an indentation behind `: ` is kept.
+fn skip_signs(line: &[u8], from: usize) -> usize {
+    let mut at = from;
+    loop {
+        match line.get(at) {
+            Some(b' ') => at += 1,
+            Some(b'\t') if at == from => at += 1,
+            Some(b':') if at == from || line.get(at - 1) == Some(&b' ') || line.get(at - 1) == Some(&b']') => {
+                at += 1;
+                if line.get(at) == Some(&b' ') {
+                    at += 1;
+                }
+                return at;
+            }
+            Some(b'-' | b'|') if matches!(line.get(at + 1), Some(b' ' | b'-')) || at + 1 == line.len() => at += 1,
+            Some(0x1B) => match ansi_len(&line[at..]) {
+                Some(len) => at += len,
+                None => return at,
+            },
+            _ => return at,
+        }
+    }
+}
+
+/// `com.acme.Checkout - `, `app::db: `: a dotted name and its separator.
+fn logger_len(rest: &[u8]) -> Option<usize> {
+    let is_name =
+        |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'$' | b':' | b'-' | b'/' | b'@' | b'[' | b']');
+    let len = rest.iter().take(120).take_while(|b| is_name(b)).count();
+    let name = &rest[..len];
+    let blanks = rest[len..].iter().take(40).take_while(|b| **b == b' ').count();
+    let dashed = blanks > 0 && rest[len + blanks..].starts_with(b"- ");
+    if dashed {
+        return Some(len + blanks);
+    }
+    let name = name.strip_suffix(b":")?;
+    let dotted = memchr::memchr2(b'.', b':', name).is_some_and(|at| at > 0);
+    (dotted && blanks > 0).then_some(name.len())
+}

@@ -1,0 +1,492 @@
+//! The forms of date and time, by their first bytes. Nothing here looks further than it must: every line passes.
+
+use super::{Civil, Day, Stamp, Time, zone_name};
+
+/// What has been read so far.
+#[derive(Clone, Copy)]
+struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl Cursor<'_> {
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn eat(&mut self, byte: u8) -> Option<()> {
+        (self.peek()? == byte).then(|| self.at += 1)
+    }
+
+    fn eat_spaces(&mut self) -> usize {
+        let from = self.at;
+        while self.peek() == Some(b' ') {
+            self.at += 1;
+        }
+        self.at - from
+    }
+
+    /// Up to `max` digits as a number, and how many there were.
+    fn digits(&mut self, max: usize) -> (u64, usize) {
+        let from = self.at;
+        let mut number = 0;
+        while let Some(digit @ b'0'..=b'9') = self.peek() {
+            if self.at - from == max {
+                break;
+            }
+            number = number * 10 + u64::from(digit - b'0');
+            self.at += 1;
+        }
+        (number, self.at - from)
+    }
+
+    /// A number of exactly `count` digits, at most `limit`.
+    fn exactly(&mut self, count: usize, limit: u64) -> Option<u64> {
+        let (number, got) = self.digits(count);
+        (got == count && number <= limit).then_some(number)
+    }
+
+    /// A number of one or two digits, `low` to `high`.
+    fn small(&mut self, low: u64, high: u64) -> Option<i8> {
+        let (number, got) = self.digits(2);
+        if got == 0 || number < low || number > high {
+            return None;
+        }
+        i8::try_from(number).ok()
+    }
+
+    fn month_name(&mut self) -> Option<i8> {
+        let name = self.bytes.get(self.at..self.at + 3)?;
+        let month = month(name)?;
+        self.at += 3;
+        Some(month)
+    }
+
+    fn year(&mut self) -> Option<i16> {
+        let year = self.exactly(4, 2199).filter(|year| *year >= 1900)?;
+        i16::try_from(year).ok()
+    }
+}
+
+fn month(name: &[u8]) -> Option<i8> {
+    Some(match name {
+        b"Jan" => 1,
+        b"Feb" => 2,
+        b"Mar" => 3,
+        b"Apr" => 4,
+        b"May" => 5,
+        b"Jun" => 6,
+        b"Jul" => 7,
+        b"Aug" => 8,
+        b"Sep" => 9,
+        b"Oct" => 10,
+        b"Nov" => 11,
+        b"Dec" => 12,
+        _ => return None,
+    })
+}
+
+/// Years of two digits: 1970–2069.
+fn century(year: i8) -> i16 {
+    i16::from(year) + if year >= 70 { 1900 } else { 2000 }
+}
+
+/// Stamps that begin with a digit.
+pub(super) fn from_digit(bytes: &[u8]) -> Option<(Stamp, usize)> {
+    let run = bytes.iter().take(20).take_while(|b| b.is_ascii_digit()).count();
+    let mut cursor = Cursor { bytes, at: 0 };
+    let day = match (run, bytes.get(run)) {
+        (4, Some(b'-' | b'/' | b'.')) => year_first(&mut cursor)?,
+        (4, Some(0xE5)) => chinese(&mut cursor)?,
+        (8, Some(_)) | (14, _) => compact(&mut cursor, run)?,
+        (6, Some(b' ')) => short_compact(&mut cursor)?,
+        (10 | 13 | 16 | 19, _) => return epoch(bytes, run),
+        (1 | 2, Some(b':')) => {
+            let (time, offset) = time(&mut cursor, b':')?;
+            // `10:30` alone is rarely a stamp; `10:30:00` and `10:30AM` are.
+            return finish(Day::TimeOnly, time, offset, cursor);
+        }
+        (1 | 2, Some(b'/')) => slashed(&mut cursor)?,
+        (1 | 2, Some(b'-')) => dashed(&mut cursor)?,
+        (1 | 2, Some(b'.')) => dotted(&mut cursor)?,
+        (1 | 2, Some(b' ')) => day_first(&mut cursor, b' ')?,
+        _ => return None,
+    };
+    with_time(day, cursor)
+}
+
+/// Stamps that begin with the name of a month or a weekday.
+pub(super) fn from_name(bytes: &[u8]) -> Option<(Stamp, usize)> {
+    let mut cursor = Cursor { bytes, at: 0 };
+    if !matches!(bytes.get(3), Some(b' ' | b',' | b'-')) {
+        return None;
+    }
+    if matches!(
+        &bytes[..3],
+        b"Mon" | b"Tue" | b"Wed" | b"Thu" | b"Fri" | b"Sat" | b"Sun"
+    ) {
+        cursor.at = 3;
+        if cursor.peek() == Some(b',') {
+            cursor.at += 1;
+        }
+        cursor.eat_spaces();
+        if cursor.peek()?.is_ascii_digit() {
+            let day = day_first(&mut cursor, b' ').or_else(|| {
+                cursor.at = 0;
+                None
+            })?;
+            return with_time(day, cursor);
+        }
+    }
+    let month = cursor.month_name()?;
+    if cursor.eat(b'-').is_none() && cursor.eat_spaces() == 0 {
+        return None;
+    }
+    let day = cursor.small(1, 31)?;
+    // `Nov 23, 2026`, `Nov 23 2026 10:00:00`, else `Nov 23 10:00:00` with the year behind or nowhere.
+    let mut ahead = cursor;
+    if ahead.peek() == Some(b',') {
+        ahead.at += 1;
+    }
+    if ahead.eat_spaces() > 0
+        && let Some(year) = ahead.year()
+        && matches!(ahead.peek(), Some(b' ' | b','))
+    {
+        return with_time(Day::Full { year, month, day }, ahead);
+    }
+    with_time(Day::NoYear { month, day }, cursor)
+}
+
+/// `2026-11-23`, `2026/11/23`, `2026.11.23`.
+fn year_first(cursor: &mut Cursor<'_>) -> Option<Day> {
+    let year = cursor.year()?;
+    let separator = cursor.peek()?;
+    cursor.at += 1;
+    let month = cursor.small(1, 12)?;
+    cursor.eat(separator)?;
+    let day = cursor.small(1, 31)?;
+    Some(Day::Full { year, month, day })
+}
+
+/// `2026年11月23日`.
+fn chinese(cursor: &mut Cursor<'_>) -> Option<Day> {
+    let year = cursor.year()?;
+    let eat = |cursor: &mut Cursor<'_>, sign: &str| {
+        cursor.bytes[cursor.at..]
+            .starts_with(sign.as_bytes())
+            .then(|| cursor.at += sign.len())
+    };
+    eat(cursor, "年")?;
+    let month = cursor.small(1, 12)?;
+    eat(cursor, "月")?;
+    let day = cursor.small(1, 31)?;
+    eat(cursor, "日")?;
+    Some(Day::Full { year, month, day })
+}
+
+/// `20261123` before a time, or `20261123100000`.
+fn compact(cursor: &mut Cursor<'_>, run: usize) -> Option<Day> {
+    let year = cursor.year().filter(|year| *year >= 1980)?;
+    let (month, day) = (cursor.small(1, 12)?, cursor.small(1, 31)?);
+    if run == 8 && !matches!(cursor.peek(), Some(b'T' | b' ' | b'-' | b'_')) {
+        return None;
+    }
+    Some(Day::Full { year, month, day })
+}
+
+/// `261123 100000` (HDFS), `261123 10:00:00` (MySQL).
+fn short_compact(cursor: &mut Cursor<'_>) -> Option<Day> {
+    let year = century(cursor.small(0, 99)?);
+    Some(Day::Full {
+        year,
+        month: cursor.small(1, 12)?,
+        day: cursor.small(1, 31)?,
+    })
+}
+
+/// `23/Nov/2026`, `26/11/23`, `11/23/2026`, `23/11/2026`, `11/23/26`.
+fn slashed(cursor: &mut Cursor<'_>) -> Option<Day> {
+    let mut named = *cursor;
+    if let Some(day) = day_first(&mut named, b'/') {
+        *cursor = named;
+        return Some(day);
+    }
+    let from = cursor.at;
+    let first = cursor.small(0, 99)?;
+    let first_len = cursor.at - from;
+    cursor.eat(b'/')?;
+    let second = cursor.small(1, 31)?;
+    cursor.eat(b'/')?;
+    let mut with_century = *cursor;
+    if let Some(year) = with_century.year() {
+        *cursor = with_century;
+        return day_and_month(year, first, second);
+    }
+    let third = cursor.small(0, 99)?;
+    if first_len == 2 && second <= 12 && (1..=31).contains(&third) {
+        return Some(Day::Full {
+            year: century(first),
+            month: second,
+            day: third,
+        });
+    }
+    day_and_month(century(third), first, second)
+}
+
+/// Day and month in either order: the American one, unless it cannot be.
+fn day_and_month(year: i16, first: i8, second: i8) -> Option<Day> {
+    match (first, second) {
+        (1..=12, 1..=31) => Some(Day::Full {
+            year,
+            month: first,
+            day: second,
+        }),
+        (13..=31, 1..=12) => Some(Day::Full {
+            year,
+            month: second,
+            day: first,
+        }),
+        _ => None,
+    }
+}
+
+/// `11-23 10:00:00.000` (logcat), `23-Nov-2026`, `23-11-2026`.
+fn dashed(cursor: &mut Cursor<'_>) -> Option<Day> {
+    let mut named = *cursor;
+    if let Some(day) = day_first(&mut named, b'-') {
+        *cursor = named;
+        return Some(day);
+    }
+    let first = cursor.small(1, 31)?;
+    cursor.eat(b'-')?;
+    let second = cursor.small(1, 31)?;
+    let mut with_year = *cursor;
+    if with_year.eat(b'-').is_some() {
+        let year = with_year.year()?;
+        *cursor = with_year;
+        return match (first, second) {
+            (_, 1..=12) => Some(Day::Full {
+                year,
+                month: second,
+                day: first,
+            }),
+            _ => day_and_month(year, first, second),
+        };
+    }
+    ((1..=12).contains(&first) && cursor.peek() == Some(b' ')).then_some(Day::NoYear {
+        month: first,
+        day: second,
+    })
+}
+
+/// `23.11.2026`, `11.23 10:00:00`.
+fn dotted(cursor: &mut Cursor<'_>) -> Option<Day> {
+    let first = cursor.small(1, 31)?;
+    cursor.eat(b'.')?;
+    let second = cursor.small(1, 31)?;
+    if cursor.eat(b'.').is_some() {
+        let year = cursor.year()?;
+        return match (first, second) {
+            (_, 1..=12) => Some(Day::Full {
+                year,
+                month: second,
+                day: first,
+            }),
+            _ => day_and_month(year, first, second),
+        };
+    }
+    ((1..=12).contains(&first) && cursor.peek() == Some(b' ')).then_some(Day::NoYear {
+        month: first,
+        day: second,
+    })
+}
+
+/// Day, name of the month, year, with the same separator.
+fn day_first(cursor: &mut Cursor<'_>, separator: u8) -> Option<Day> {
+    let day = cursor.small(1, 31)?;
+    cursor.eat(separator)?;
+    let month = cursor.month_name()?;
+    cursor.eat(separator)?;
+    let year = cursor.year()?;
+    Some(Day::Full { year, month, day })
+}
+
+/// Seconds, milli-, micro- or nanoseconds since 1970, by the number of digits; years 2001–2100.
+fn epoch(bytes: &[u8], run: usize) -> Option<(Stamp, usize)> {
+    let mut cursor = Cursor { bytes, at: 0 };
+    let seconds = cursor
+        .exactly(10, 4_200_000_000)
+        .filter(|seconds| *seconds >= 1_000_000_000)?;
+    if run == 10 {
+        let mut fraction = cursor;
+        if fraction.eat(b'.').is_some() && fraction.peek().is_some_and(|b| b.is_ascii_digit()) {
+            cursor.at += 1;
+        }
+    }
+    let nanos = nanos(&mut cursor);
+    if cursor
+        .peek()
+        .is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'/' | b'.'))
+    {
+        return None;
+    }
+    let seconds = i64::try_from(seconds).ok()?;
+    Some((
+        Stamp::Epoch {
+            seconds,
+            nanos: u32::try_from(nanos).ok()?,
+        },
+        cursor.at,
+    ))
+}
+
+/// A fraction of a second of any length, cut to nanoseconds.
+fn nanos(cursor: &mut Cursor<'_>) -> i32 {
+    let (mut number, mut count) = cursor.digits(9);
+    cursor.digits(usize::MAX);
+    while count < 9 {
+        number *= 10;
+        count += 1;
+    }
+    i32::try_from(number).unwrap_or(0)
+}
+
+/// What stands between day and time, then the time.
+fn with_time(day: Day, mut cursor: Cursor<'_>) -> Option<(Stamp, usize)> {
+    let mut separator = b':';
+    match cursor.peek()? {
+        b'T' | b't' | b'_' | b':' => cursor.at += 1,
+        b'-' => {
+            cursor.at += 1;
+            separator = b'.';
+        }
+        b',' => {
+            cursor.at += 1;
+            cursor.eat_spaces();
+        }
+        b' ' => {
+            cursor.eat_spaces();
+        }
+        b'0'..=b'9' => {}
+        // 日 and the time without a space.
+        _ => return None,
+    }
+    let (time, offset) = time(&mut cursor, separator)?;
+    finish(day, time, offset, cursor)
+}
+
+fn finish(day: Day, time: Time, offset: Option<i32>, mut cursor: Cursor<'_>) -> Option<(Stamp, usize)> {
+    let mut day = day;
+    if let Day::NoYear { month, day: of_month } = day {
+        // ctime and Cisco: the year stands behind the time.
+        let mut ahead = cursor;
+        if ahead.eat_spaces() == 1
+            && let Some(year) = ahead.year()
+            && matches!(ahead.peek(), None | Some(b' ' | b']' | b')' | b':' | b','))
+        {
+            day = Day::Full {
+                year,
+                month,
+                day: of_month,
+            };
+            cursor = ahead;
+        }
+    }
+    Some((Stamp::Civil(Civil { day, time, offset }), cursor.at))
+}
+
+/// `10:00:00.123`, `10.00.00.123`, `100000`, with AM or PM and a zone.
+fn time(cursor: &mut Cursor<'_>, separator: u8) -> Option<(Time, Option<i32>)> {
+    let hour = cursor.small(0, 23)?;
+    let mut time = Time {
+        hour,
+        ..Time::default()
+    };
+    let mut seconds = false;
+    match cursor.peek()? {
+        byte if byte == separator || byte == b':' => {
+            cursor.at += 1;
+            time.minute = two(cursor, 59)?;
+            if cursor.peek() == Some(byte) {
+                cursor.at += 1;
+                time.second = two(cursor, 60)?.min(59);
+                seconds = true;
+            }
+        }
+        b'0'..=b'9' => {
+            time.minute = two(cursor, 59)?;
+            time.second = two(cursor, 60)?.min(59);
+            seconds = true;
+        }
+        _ => return None,
+    }
+    // A colon before milliseconds: WebSphere, HealthApp.
+    if seconds
+        && matches!(cursor.peek(), Some(b'.' | b',' | b':'))
+        && cursor.bytes.get(cursor.at + 1).is_some_and(u8::is_ascii_digit)
+    {
+        cursor.at += 1;
+        time.nanos = nanos(cursor);
+    }
+    let halved = am_pm(cursor, &mut time);
+    if !seconds && !halved && cursor.bytes.len() > cursor.at && cursor.at <= 5 {
+        return None;
+    }
+    if cursor.peek().is_some_and(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let offset = zone(cursor);
+    Some((time, offset))
+}
+
+fn two(cursor: &mut Cursor<'_>, limit: u64) -> Option<i8> {
+    cursor.exactly(2, limit).and_then(|number| i8::try_from(number).ok())
+}
+
+fn am_pm(cursor: &mut Cursor<'_>, time: &mut Time) -> bool {
+    let at = cursor.at + usize::from(cursor.peek() == Some(b' '));
+    let afternoon = match cursor.bytes.get(at..at + 2) {
+        Some(b"AM" | b"am") => false,
+        Some(b"PM" | b"pm") => true,
+        _ => return false,
+    };
+    if time.hour > 12 || cursor.bytes.get(at + 2).is_some_and(u8::is_ascii_alphanumeric) {
+        return false;
+    }
+    cursor.at = at + 2;
+    time.hour = time.hour % 12 + if afternoon { 12 } else { 0 };
+    true
+}
+
+/// `Z`, `+02:00`, `+0200`, `+02`, ` +0200`, ` UTC`.
+fn zone(cursor: &mut Cursor<'_>) -> Option<i32> {
+    let spaced = cursor.peek() == Some(b' ');
+    let at = cursor.at + usize::from(spaced);
+    match cursor.bytes.get(at)? {
+        sign @ (b'+' | b'-') => {
+            let mut ahead = Cursor {
+                bytes: cursor.bytes,
+                at: at + 1,
+            };
+            let hours = ahead.exactly(2, 23)?;
+            let colon = ahead.eat(b':').is_some();
+            let minutes = match ahead.exactly(2, 59) {
+                Some(minutes) => minutes,
+                None if colon || spaced || ahead.bytes.get(at + 3).is_some_and(u8::is_ascii_digit) => return None,
+                None => 0,
+            };
+            if ahead.peek().is_some_and(|b| b.is_ascii_alphanumeric() || b == b'-') {
+                return None;
+            }
+            cursor.at = ahead.at;
+            let seconds = i32::try_from(hours * 3600 + minutes * 60).ok()?;
+            Some(if *sign == b'-' { -seconds } else { seconds })
+        }
+        b'A'..=b'Z' => {
+            let (offset, len) = zone_name::scan(&cursor.bytes[at..])?;
+            cursor.at = at + len;
+            offset
+        }
+        _ => None,
+    }
+}
