@@ -294,3 +294,6 @@ fn context_line(line: &[u8]) -> String {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     String::from_utf8_lossy(&line[..line.len().min(CONTEXT_LINE_MAX_BYTES)]).into_owned()
 }
+
+#[cfg(test)]
+mod tests;

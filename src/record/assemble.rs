@@ -64,7 +64,14 @@ impl Assembler {
     /// Feeds a run of complete raw lines that begins at `offset` of the file and was read at `now_ms` (any monotonic
     /// clock). Records that are complete go to `sink`, in the order of their first lines as far as streams allow; the
     /// last one usually stays open. `cut`: the last line was longer than the collector's bound and its rest was skipped.
-    pub fn feed(&mut self, bytes: &[u8], offset: u64, cut: bool, now_ms: u64, mut sink: impl FnMut(Record<'_>, &LineReader)) {
+    pub fn feed(
+        &mut self,
+        bytes: &[u8],
+        offset: u64,
+        cut: bool,
+        now_ms: u64,
+        mut sink: impl FnMut(Record<'_>, &LineReader),
+    ) {
         self.now_ms = now_ms;
         let mut ahead = None;
         for raw in split::lines(bytes, self.decoder.newline(), offset) {
@@ -122,7 +129,12 @@ impl Assembler {
 
     /// The number of the line that stands at the lowest of `open_starts`, else of the next line.
     pub fn resume_line(&self) -> u64 {
-        self.open.iter().chain(&self.partial).map(Open::first_line).min().unwrap_or(self.line)
+        self.open
+            .iter()
+            .chain(&self.partial)
+            .map(Open::first_line)
+            .min()
+            .unwrap_or(self.line)
     }
 
     /// The format in use now, found (`auto`) or configured: kept in the checkpoint.
@@ -143,7 +155,13 @@ impl Assembler {
     }
 
     /// Reads a decoded line through its format, joins the pieces of a partial one, and takes it.
-    fn look<'a>(&mut self, text: &'a [u8], mut mark: Mark, ahead: &mut Option<Seen<'a>>, sink: &mut impl FnMut(Record<'_>, &LineReader)) {
+    fn look<'a>(
+        &mut self,
+        text: &'a [u8],
+        mut mark: Mark,
+        ahead: &mut Option<Seen<'a>>,
+        sink: &mut impl FnMut(Record<'_>, &LineReader),
+    ) {
         let line = self.reader.read(text);
         (mark.level, mark.headed, mark.header_len) = (line.level, line.headed, line.header_len);
         let body = match line.body {
@@ -151,7 +169,12 @@ impl Assembler {
             body => Some(body),
         };
         let (stream, partial) = (line.stream, line.partial);
-        let mut seen = Seen { text: Cow::Borrowed(text), body, stream, mark };
+        let mut seen = Seen {
+            text: Cow::Borrowed(text),
+            body,
+            stream,
+            mark,
+        };
         seen.cut_to(self.settings.max_record_bytes);
         let waiting = self.partial.iter().position(|open| open.stream == stream);
         if waiting.is_none() && !partial {
@@ -195,7 +218,12 @@ impl Assembler {
 
     /// Takes a whole line. `ahead` is the line before it, where that is still borrowed from the chunk and nothing of its
     /// stream is open.
-    fn take<'a>(&mut self, seen: Seen<'a>, ahead: &mut Option<Seen<'a>>, sink: &mut impl FnMut(Record<'_>, &LineReader)) {
+    fn take<'a>(
+        &mut self,
+        seen: Seen<'a>,
+        ahead: &mut Option<Seen<'a>>,
+        sink: &mut impl FnMut(Record<'_>, &LineReader),
+    ) {
         match &self.settings.multiline {
             Multiline::Auto => {}
             Multiline::Off => return sink(seen.as_record(), &self.reader),
@@ -238,7 +266,12 @@ impl Assembler {
     }
 
     /// A line whose stream has nothing open.
-    fn take_first<'a>(&mut self, seen: Seen<'a>, ahead: &mut Option<Seen<'a>>, sink: &mut impl FnMut(Record<'_>, &LineReader)) {
+    fn take_first<'a>(
+        &mut self,
+        seen: Seen<'a>,
+        ahead: &mut Option<Seen<'a>>,
+        sink: &mut impl FnMut(Record<'_>, &LineReader),
+    ) {
         if let Some(at) = self.resting.iter().position(|(stream, _)| *stream == seen.stream) {
             let (_, mut courses) = self.resting.swap_remove(at);
             if GRAMMAR.step(&mut courses, sight(&seen, &mut self.scratch.0), true) == Some(true) {
@@ -462,7 +495,10 @@ impl Assembler {
 }
 
 fn oldest(open: &[Open]) -> usize {
-    let oldest = open.iter().enumerate().min_by_key(|(_, open)| (open.touched_ms, open.offset()));
+    let oldest = open
+        .iter()
+        .enumerate()
+        .min_by_key(|(_, open)| (open.touched_ms, open.offset()));
     oldest.map_or(0, |(at, _)| at)
 }
 

@@ -14,7 +14,11 @@ pub(super) struct Decoder {
 
 impl Decoder {
     pub fn new(encodings: &[&'static Encoding]) -> Self {
-        let encodings = if encodings.is_empty() { vec![UTF_8] } else { encodings.to_vec() };
+        let encodings = if encodings.is_empty() {
+            vec![UTF_8]
+        } else {
+            encodings.to_vec()
+        };
         let newline = match encodings[0] {
             first if first == UTF_16LE => Newline::Utf16Le,
             first if first == UTF_16BE => Newline::Utf16Be,
@@ -68,7 +72,9 @@ impl Decoder {
 /// Decodes into `out`; how many bytes could not be read.
 fn read(encoding: &'static Encoding, raw: &[u8], out: &mut Vec<u8>) -> u64 {
     let mut decoder = encoding.new_decoder_without_bom_handling();
-    let room = decoder.max_utf8_buffer_length(raw.len()).unwrap_or(raw.len().saturating_mul(3));
+    let room = decoder
+        .max_utf8_buffer_length(raw.len())
+        .unwrap_or(raw.len().saturating_mul(3));
     out.resize(room, 0);
     let (mut at, mut written, mut bad) = (0, 0, 0);
     loop {

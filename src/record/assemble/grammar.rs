@@ -78,7 +78,10 @@ impl Grammar {
             regex: OnceLock::new(),
         };
         Self {
-            transitions: TABLES.iter().map(|table| table.rules.iter().map(transition).collect()).collect(),
+            transitions: TABLES
+                .iter()
+                .map(|table| table.rules.iter().map(transition).collect())
+                .collect(),
             entries: OnceLock::new(),
             openings,
             named: OnceLock::new(),
@@ -93,7 +96,10 @@ impl Grammar {
         if first == b' ' || first == b'\t' {
             return true;
         }
-        if self.openings[usize::from(first)].iter().any(|opening| line.text.starts_with(opening)) {
+        if self.openings[usize::from(first)]
+            .iter()
+            .any(|opening| line.text.starts_with(opening))
+        {
             return true;
         }
         !line.headed && ((alarm && line.level.is_none()) || first == b'#' || telling_word(line.text))
@@ -169,7 +175,10 @@ impl Grammar {
                         _ => transition.matches(line.text),
                     }
             };
-            *slot = transitions.iter().find(fits).map(|transition| (course.after(transition.rule), transition.rule.sure));
+            *slot = transitions
+                .iter()
+                .find(fits)
+                .map(|transition| (course.after(transition.rule), transition.rule.sure));
         }
         let sure = next.iter().flatten().any(|(_, sure)| *sure);
         if next.iter().all(Option::is_none) {
@@ -177,13 +186,20 @@ impl Grammar {
         }
         courses.clear();
         // Where one language is sure of a line, those that would only hold it are out.
-        courses.extend(next.iter().flatten().filter(|(_, own)| *own == sure).map(|(course, _)| *course));
+        courses.extend(
+            next.iter()
+                .flatten()
+                .filter(|(_, own)| *own == sure)
+                .map(|(course, _)| *course),
+        );
         Some(sure)
     }
 
     /// The language that the courses agree on best.
     pub fn language(courses: &[Course]) -> Option<Language> {
-        let best = courses.iter().reduce(|best, course| if course.votes > best.votes { course } else { best })?;
+        let best = courses
+            .iter()
+            .reduce(|best, course| if course.votes > best.votes { course } else { best })?;
         Some(TABLES[usize::from(best.table)].language)
     }
 
@@ -251,7 +267,9 @@ impl Course {
 
 impl Transition {
     fn matches(&self, text: &[u8]) -> bool {
-        self.regex.get_or_init(|| compile(self.rule.pattern)).is_match(look(text))
+        self.regex
+            .get_or_init(|| compile(self.rule.pattern))
+            .is_match(look(text))
     }
 }
 
@@ -283,12 +301,19 @@ fn look(text: &[u8]) -> &[u8] {
 }
 
 fn compile(pattern: &str) -> Regex {
-    RegexBuilder::new(pattern).unicode(false).build().expect("a test compiles every pattern")
+    RegexBuilder::new(pattern)
+        .unicode(false)
+        .build()
+        .expect("a test compiles every pattern")
 }
 
 /// Whether the first word of a line could be the name of an exception, or a place (`a.rb:1`, `f@http://a.js:1`, `a.b.c`).
 fn telling_word(text: &[u8]) -> bool {
-    let end = text.iter().take(256).position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(text.len().min(256));
+    let end = text
+        .iter()
+        .take(256)
+        .position(|byte| matches!(byte, b' ' | b'\t'))
+        .unwrap_or(text.len().min(256));
     let word = &text[..end];
     let alone = end == text.len();
     if word.iter().any(|byte| *byte == b'@') {
@@ -316,7 +341,12 @@ mod tests {
         assert!(TABLES.len() <= TABLES_MAX);
         for table in TABLES {
             for rule in table.rules {
-                assert!(RegexBuilder::new(rule.pattern).unicode(false).build().is_ok(), "{:?}: {}", table.language, rule.pattern);
+                assert!(
+                    RegexBuilder::new(rule.pattern).unicode(false).build().is_ok(),
+                    "{:?}: {}",
+                    table.language,
+                    rule.pattern
+                );
             }
         }
     }

@@ -242,7 +242,11 @@ impl Open {
         let raw_lines: u64 = sure.iter().map(|(mark, ..)| mark.pieces).sum();
         let contiguous = last.0.last_number - first.number + 1 == raw_lines;
         let text = &self.text[..last.1];
-        let kind = if self.language.is_some() { Kind::Exception } else { Kind::Record };
+        let kind = if self.language.is_some() {
+            Kind::Exception
+        } else {
+            Kind::Record
+        };
         Record {
             text,
             body: if self.enveloped { &self.body[..last.2] } else { text },
@@ -304,7 +308,14 @@ fn after_kernel_stamp(body: &[u8]) -> Option<&[u8]> {
     }
     let rest = match rest {
         [b'[', tail @ ..] => match tail.iter().take(16).position(|byte| *byte == b']') {
-            Some(end) if tail[..end].trim_ascii().first().is_some_and(|byte| matches!(byte, b'T' | b'C')) => &tail[end + 1..],
+            Some(end)
+                if tail[..end]
+                    .trim_ascii()
+                    .first()
+                    .is_some_and(|byte| matches!(byte, b'T' | b'C')) =>
+            {
+                &tail[end + 1..]
+            }
             _ => rest,
         },
         _ => rest,

@@ -38,10 +38,12 @@ pub(super) fn lines(bytes: &[u8], newline: Newline, offset: u64) -> impl Iterato
 fn next_end(bytes: &[u8], newline: Newline) -> Option<usize> {
     match newline {
         Newline::Byte => memchr::memchr(b'\n', bytes).map(|at| at + 1),
-        Newline::Utf16Le => {
-            memchr::memchr_iter(b'\n', bytes).find(|at| at % 2 == 0 && bytes.get(at + 1) == Some(&0)).map(|at| at + 2)
-        }
-        Newline::Utf16Be => memchr::memchr_iter(b'\n', bytes).find(|at| at % 2 == 1 && bytes[at - 1] == 0).map(|at| at + 1),
+        Newline::Utf16Le => memchr::memchr_iter(b'\n', bytes)
+            .find(|at| at % 2 == 0 && bytes.get(at + 1) == Some(&0))
+            .map(|at| at + 2),
+        Newline::Utf16Be => memchr::memchr_iter(b'\n', bytes)
+            .find(|at| at % 2 == 1 && bytes[at - 1] == 0)
+            .map(|at| at + 1),
     }
 }
 

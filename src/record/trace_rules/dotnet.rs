@@ -1,13 +1,21 @@
 //! C#, F#, VB: .NET Framework, .NET and Mono, in the languages that its resources are translated to.
 
 use super::State::*;
-use super::{Rule, Table, TEXT, held, sure, tells};
+use super::{Rule, TEXT, Table, held, sure, tells};
 use crate::record::Language;
 
 pub(super) const TABLE: Table = Table {
     language: Language::CSharp,
     announced: true,
-    openings: &["Unhandled exception. ", "Unhandled Exception: ", "Unhandled exception: ", "[ERROR] FATAL UNHANDLED", "System.", "Microsoft.", "Process terminated."],
+    openings: &[
+        "Unhandled exception. ",
+        "Unhandled Exception: ",
+        "Unhandled exception: ",
+        "[ERROR] FATAL UNHANDLED",
+        "System.",
+        "Microsoft.",
+        "Process terminated.",
+    ],
     rules: RULES,
 };
 
@@ -21,7 +29,11 @@ const INNER: &str = r"^\s*-{3,}> ";
 const HEAD: &str = r"^\s*(?:[A-Z][\w`+]*\.)+[\w`+]*(?:Exception|Error)\b.*";
 
 const RULES: &[Rule] = &[
-    tells(&[Begin], r"^Unhandled [Ee]xception[.:] (?:[\w`+]+\.)+[\w`+]*Exception", Message),
+    tells(
+        &[Begin],
+        r"^Unhandled [Ee]xception[.:] (?:[\w`+]+\.)+[\w`+]*Exception",
+        Message,
+    ),
     held(&[Begin], r"^Unhandled [Ee]xception[.:]", Message),
     tells(&[Begin], r"^\[ERROR\] FATAL UNHANDLED EXCEPTION: ", Message),
     tells(&[Begin], r"^Process terminated\. ", Message),

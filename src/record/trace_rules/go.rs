@@ -1,13 +1,23 @@
 //! Go: panics, fatal errors, signals, goroutine dumps, the race detector, and the frames that zap and pkg/errors print.
 
 use super::State::*;
-use super::{BLANK, Rule, Table, TEXT, held, sure, tells};
+use super::{BLANK, Rule, TEXT, Table, held, sure, tells};
 use crate::record::Language;
 
 pub(super) const TABLE: Table = Table {
     language: Language::Go,
     announced: false,
-    openings: &["panic: ", "fatal error: ", "goroutine ", "runtime: ", "unexpected fault address", "SIG", "WARNING: DATA RACE", "====", "[signal "],
+    openings: &[
+        "panic: ",
+        "fatal error: ",
+        "goroutine ",
+        "runtime: ",
+        "unexpected fault address",
+        "SIG",
+        "WARNING: DATA RACE",
+        "====",
+        "[signal ",
+    ],
     rules: RULES,
 };
 
@@ -21,22 +31,42 @@ const REGISTER: &str = r"^(?:r\w{1,4}|e\w{2,5}|[cdefgs]s|[rxpls]?\d{1,2}|lr|sp|p
 
 const RULES: &[Rule] = &[
     sure(&[Begin], r"^panic: ", Head),
-    sure(&[Begin], r"^fatal error: (?:all goroutines are asleep|concurrent map|stack overflow|runtime: |unexpected signal|sync: |index out of range|out of memory|fault|invalid )", Head),
+    sure(
+        &[Begin],
+        r"^fatal error: (?:all goroutines are asleep|concurrent map|stack overflow|runtime: |unexpected signal|sync: |index out of range|out of memory|fault|invalid )",
+        Head,
+    ),
     held(&[Begin], r"^fatal error: ", Head),
-    sure(&[Begin], r"^runtime: (?:goroutine stack exceeds|out of memory|program exceeds|VirtualAlloc)", Head),
+    sure(
+        &[Begin],
+        r"^runtime: (?:goroutine stack exceeds|out of memory|program exceeds|VirtualAlloc)",
+        Head,
+    ),
     sure(&[Begin], r"^unexpected fault address 0x", Head),
     held(&[Begin], r"^SIG[A-Z]+: ", Head),
     tells(&[Begin, Head, Gap, Named, Message], GOROUTINE, Frames),
     sure(&[Head, Gap], r"^\[signal ", Head),
-    sure(&[Head, Gap], r"^\s*panic: .*|^fatal error: |^goroutine running on other thread|^\[originating from ", Head),
+    sure(
+        &[Head, Gap],
+        r"^\s*panic: .*|^fatal error: |^goroutine running on other thread|^\[originating from ",
+        Head,
+    ),
     sure(&[Head, Message], r"^\s+panic: ", Head),
     tells(&[Head], r"^PC=0x[0-9a-f]+ m=", Head),
-    sure(&[Head], r"^(?:sp=0x|runtime: |signal arrived during|instruction bytes: )", Head),
+    sure(
+        &[Head],
+        r"^(?:sp=0x|runtime: |signal arrived during|instruction bytes: )",
+        Head,
+    ),
     held(&[Head, Frames, Message, Gap], BLANK, Gap),
     tells(&[Head, Gap, Message], r"^runtime stack:$", Frames),
     tells(&[Frames, Function], PLACE, Frames),
     sure(&[Frames, Function], CALL, Frames),
-    sure(&[Frames], r"^\.\.\.(?:additional|\d+) frames elided\.\.\.$|^\s+goroutine running on other thread|^\[(?:GC|running)", Frames),
+    sure(
+        &[Frames],
+        r"^\.\.\.(?:additional|\d+) frames elided\.\.\.$|^\s+goroutine running on other thread|^\[(?:GC|running)",
+        Frames,
+    ),
     tells(&[Frames], GOROUTINE, Frames),
     sure(&[Frames, Gap, Tail], REGISTER, Tail),
     sure(&[Frames, Tail], r"^exit status \d+$", End),
@@ -47,7 +77,11 @@ const RULES: &[Rule] = &[
     // The race detector.
     held(&[Begin], RULER, Ruler),
     tells(&[Begin, Ruler], r"^WARNING: DATA RACE$", Block),
-    sure(&[Block], r"^(?:Previous |Read at |Write at |Goroutine \d|  \S|      |\[failed)|^\s+\S", Block),
+    sure(
+        &[Block],
+        r"^(?:Previous |Read at |Write at |Goroutine \d|  \S|      |\[failed)|^\s+\S",
+        Block,
+    ),
     held(&[Block], BLANK, Block),
     sure(&[Block], RULER, End),
 ];

@@ -1,13 +1,23 @@
 //! Java, Kotlin, Scala, Android: `Throwable.printStackTrace`, logback and log4j layouts, logcat.
 
 use super::State::*;
-use super::{Rule, Table, TEXT, held, sure, tells};
+use super::{Rule, TEXT, Table, held, sure, tells};
 use crate::record::Language;
 
 pub(super) const TABLE: Table = Table {
     language: Language::Java,
     announced: true,
-    openings: &["Exception in thread \"", "FATAL EXCEPTION: ", "Caused by: ", "\t", "Exception: ", "java.", "javax.", "# A fatal", "#"],
+    openings: &[
+        "Exception in thread \"",
+        "FATAL EXCEPTION: ",
+        "Caused by: ",
+        "\t",
+        "Exception: ",
+        "java.",
+        "javax.",
+        "# A fatal",
+        "#",
+    ],
     rules: RULES,
 };
 
@@ -20,7 +30,8 @@ const CAUSE: &str = r"^\s*(?:Caused by|Suppressed|Wrapped by|Caused By|\[CIRCULA
 const LOCK: &str = r"^\s+- (?:locked|waiting on|waiting to lock|parking to wait|eliminated|None)";
 
 /// `a.b.SomeException: message`, also elastic's `SomeException[message]` and what stands before it.
-const HEAD: &str = r"^\s*(?:[\w$]+\.)*[\w$]*(?:Exception|Error|Throwable|Failure|Interrupt|Death|Killed)\b(?:[\[:; ]|$)";
+const HEAD: &str =
+    r"^\s*(?:[\w$]+\.)*[\w$]*(?:Exception|Error|Throwable|Failure|Interrupt|Death|Killed)\b(?:[\[:; ]|$)";
 
 const RULES: &[Rule] = &[
     sure(&[Begin], r#"^Exception in thread ""#, Message),
@@ -28,9 +39,17 @@ const RULES: &[Rule] = &[
     sure(&[Head], r"^(?:Process: |PID: )", Head),
     sure(&[Head], HEAD, Message),
     // The JVM itself died: a banner of `#` lines.
-    tells(&[Begin], r"^# A fatal error has been detected by the Java Runtime", Block),
+    tells(
+        &[Begin],
+        r"^# A fatal error has been detected by the Java Runtime",
+        Block,
+    ),
     held(&[Begin], r"^#$", Ruler),
-    tells(&[Ruler], r"^# A fatal error has been detected by the Java Runtime", Block),
+    tells(
+        &[Ruler],
+        r"^# A fatal error has been detected by the Java Runtime",
+        Block,
+    ),
     tells(&[Ruler], r"^# There is insufficient memory for the Java Runtime", Block),
     sure(&[Block], r"^#", Block),
     tells(&[Line, Head, Message, Frames, Cause], FRAME, Frames),

@@ -7,7 +7,13 @@ use crate::record::Language;
 pub(super) const TABLE: Table = Table {
     language: Language::Perl,
     announced: true,
-    openings: &["BEGIN failed--", "Can't locate ", "Died at ", "Can't call method", "syntax error at "],
+    openings: &[
+        "BEGIN failed--",
+        "Can't locate ",
+        "Died at ",
+        "Can't call method",
+        "syntax error at ",
+    ],
     rules: RULES,
 };
 
@@ -15,10 +21,18 @@ const CALLED: &str = r"^\s+(?:.*\S )?called at \S.* line \d+\.?(?:, <\w+> (?:lin
 
 const RULES: &[Rule] = &[
     tells(&[Line, Head, Frames], CALLED, Frames),
-    sure(&[Begin], r"^BEGIN failed--compilation aborted at .* line \d+\.$", Frames),
+    sure(
+        &[Begin],
+        r"^BEGIN failed--compilation aborted at .* line \d+\.$",
+        Frames,
+    ),
     sure(&[Begin], r"^Can't locate \S+\.pm in @INC .* at .* line \d+\.$", Head),
     sure(&[Begin], r"^(?:Died|Can't call method .*) at \S.* line \d+\.$", Head),
     held(&[Begin], r"^syntax error at \S.* line \d+, near ", Head),
-    tells(&[Head, Frames, Named, Alarm], r"^(?:BEGIN failed--compilation aborted|Compilation failed in require|Execution of .* aborted due to compilation errors)", Frames),
+    tells(
+        &[Head, Frames, Named, Alarm],
+        r"^(?:BEGIN failed--compilation aborted|Compilation failed in require|Execution of .* aborted due to compilation errors)",
+        Frames,
+    ),
     sure(&[Frames], r"^\s+\.{3}propagated at .* line \d+", Frames),
 ];

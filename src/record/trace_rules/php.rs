@@ -1,13 +1,20 @@
 //! PHP: uncaught exceptions old and new, Xdebug, Laravel, Symfony's console.
 
 use super::State::*;
-use super::{BLANK, Rule, Table, TEXT, held, sure, tells};
+use super::{BLANK, Rule, TEXT, Table, held, sure, tells};
 use crate::record::Language;
 
 pub(super) const TABLE: Table = Table {
     language: Language::Php,
     announced: true,
-    openings: &["PHP Fatal error: ", "Fatal error: Uncaught", "PHP Parse error: ", "Uncaught ", "exception '", "In "],
+    openings: &[
+        "PHP Fatal error: ",
+        "Fatal error: Uncaught",
+        "PHP Parse error: ",
+        "Uncaught ",
+        "exception '",
+        "In ",
+    ],
     rules: RULES,
 };
 
@@ -25,7 +32,11 @@ const RULES: &[Rule] = &[
     held(&[Frames], STACK, Block),
     tells(&[Head, Frames, Message, Gap], r"^\s+thrown in .* on line \d+$", Tail),
     held(&[Frames], BLANK, Gap),
-    tells(&[Frames, Gap], r"^Next (?:[\w\\]+: |[\w\\]+Exception|exception ')", Head),
+    tells(
+        &[Frames, Gap],
+        r"^Next (?:[\w\\]+: |[\w\\]+Exception|exception ')",
+        Head,
+    ),
     held(&[Head, Message], TEXT, Message),
     // Laravel and Monolog's line formatter with stack traces.
     tells(&[Line], r"^\[stacktrace\]$", Block),

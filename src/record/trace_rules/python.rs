@@ -1,13 +1,22 @@
 //! Python: tracebacks, chained ones, exception groups (PEP 654), notes (PEP 678), carets (PEP 657), faulthandler.
 
 use super::State::*;
-use super::{BLANK, Rule, Table, TEXT, held, sure, tells};
+use super::{BLANK, Rule, TEXT, Table, held, sure, tells};
 use crate::record::Language;
 
 pub(super) const TABLE: Table = Table {
     language: Language::Python,
     announced: true,
-    openings: &["Traceback (", "Exception in thread ", "Exception ignored in", "--- Logging error", "Fatal Python error: ", "Unhandled error in Deferred", "Stack (most", "File \""],
+    openings: &[
+        "Traceback (",
+        "Exception in thread ",
+        "Exception ignored in",
+        "--- Logging error",
+        "Fatal Python error: ",
+        "Unhandled error in Deferred",
+        "Stack (most",
+        "File \"",
+    ],
     rules: RULES,
 };
 
@@ -20,7 +29,11 @@ const VERDICT: &str = r"^[A-Za-z_][\w.]*(?:\[[\w., ]+\])?(?:: .*|:)?$";
 
 const RULES: &[Rule] = &[
     sure(&[Begin, Head, Cause], TRACEBACK, Frames),
-    tells(&[Begin, Alarm], r"^\s+\+ Exception Group Traceback \(most recent call last\):", Block),
+    tells(
+        &[Begin, Alarm],
+        r"^\s+\+ Exception Group Traceback \(most recent call last\):",
+        Block,
+    ),
     tells(&[Begin, Alarm], r"^\s+\| .*\(\d+ sub-exceptions?\)$", Block),
     tells(&[Block], GROUP, Block),
     tells(&[Cause], GROUP, Block),
@@ -29,7 +42,11 @@ const RULES: &[Rule] = &[
     sure(&[Source], r"^\s+\S", Source),
     sure(&[Source, Frames], VERDICT, Tail),
     // What libraries add below the last line.
-    sure(&[Tail], r"^(?:\[SQL: |\[parameters: |\(Background on this error at: |LINE \d+: |DETAIL: |HINT: |CONTEXT: |DETAIL:)", Tail),
+    sure(
+        &[Tail],
+        r"^(?:\[SQL: |\[parameters: |\(Background on this error at: |LINE \d+: |DETAIL: |HINT: |CONTEXT: |DETAIL:)",
+        Tail,
+    ),
     sure(&[Tail], r"^\s+[\^~]+$", Tail),
     held(&[Tail, Block, Cause, Gap], BLANK, Gap),
     tells(&[Tail, Gap], CHAIN, Cause),
@@ -43,9 +60,12 @@ const RULES: &[Rule] = &[
     held(&[Begin], r"^Unhandled error in Deferred", Head),
     held(&[Head], BLANK, Head),
     tells(&[Begin], r"^Fatal Python error: ", Properties),
-    sure(&[Properties], r"^(?:Python runtime state: |(?:Current thread|Thread) 0x[0-9a-f]+|Extension modules: |\s+File |\s+\.\.\.|\s+<no Python frame>)", Properties),
+    sure(
+        &[Properties],
+        r"^(?:Python runtime state: |(?:Current thread|Thread) 0x[0-9a-f]+|Extension modules: |\s+File |\s+\.\.\.|\s+<no Python frame>)",
+        Properties,
+    ),
     held(&[Properties], BLANK, Properties),
     held(&[Alarm, Message], TEXT, Message),
     sure(&[Message], TRACEBACK, Frames),
 ];
-

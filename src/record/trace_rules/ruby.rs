@@ -1,13 +1,20 @@
 //! Ruby and Rails: `from` frames, backtraces below a log line, the reversed order of 2.5 to 2.7, old and new quotes.
 
 use super::State::*;
-use super::{BLANK, Rule, Table, TEXT, held, sure, tells};
+use super::{BLANK, Rule, TEXT, Table, held, sure, tells};
 use crate::record::Language;
 
 pub(super) const TABLE: Table = Table {
     language: Language::Ruby,
     announced: true,
-    openings: &["Traceback (", "ActionController::", "ActionView::", "ActiveRecord::", " Action", " Active"],
+    openings: &[
+        "Traceback (",
+        "ActionController::",
+        "ActionView::",
+        "ActiveRecord::",
+        " Action",
+        " Active",
+    ],
     rules: RULES,
 };
 

@@ -1,0 +1,132 @@
+use super::*;
+use crate::collector::FileKey;
+use proptest::prelude::*;
+
+/// A log with traces, levels, blank lines and lines without anything.
+const LINES: &[&str] = &[
+    "2026-11-23 06:00:00,000 INFO  [main] Shop - order placed",
+    "2026-11-23 06:00:01,000 ERROR [main] Shop - checkout failed",
+    "java.lang.IllegalStateException: pool exhausted",
+    "\tat com.example.shop.Pool.take(Pool.java:41)",
+    "\tat com.example.shop.Checkout.run(Checkout.java:17)",
+    "Caused by: java.net.SocketTimeoutException: connect timed out",
+    "\t... 12 more",
+    "",
+    "Traceback (most recent call last):",
+    "  File \"/srv/app/worker.py\", line 7, in run",
+    "    handle(job)",
+    "ValueError: bad job",
+    "plain words",
+    "panic: runtime error: index out of range [3] with length 3",
+    "goroutine 1 [running]:",
+    "main.main()",
+    "\t/srv/gw/main.go:12 +0x1d",
+];
+
+fn analyzers() -> Arc<Analyzers> {
+    let settings = Settings {
+        alert_at: Some(Level::Warn),
+        ..Settings::default()
+    };
+    Arc::new(Analyzers::new(&settings, "app", None, 2, 2))
+}
+
+fn stream(resume: &Resume) -> Stream {
+    Stream::new(analyzers(), record::Settings::default(), resume)
+}
+
+fn chunk(bytes: &[u8], offset: u64) -> Chunk {
+    let end_offset = offset + bytes.len() as u64;
+    Chunk {
+        file: FileKey(0),
+        offset,
+        bytes: bytes.to_vec(),
+        end_offset,
+        cut: false,
+        lag_bytes: 0,
+        file_state: None,
+    }
+}
+
+/// What is said of a record, so far as it may not depend on chunking or restarts.
+type Said = (u64, u64, String, String);
+
+fn said(seen: Seen<'_>, to: &mut Vec<Said>) {
+    if let Seen::Exceptional(found) = seen {
+        to.push((
+            found.place.offset,
+            found.place.first_line,
+            found.fingerprint,
+            found.text,
+        ));
+    }
+}
+
+fn feed(stream: &mut Stream, bytes: &[u8], offset: u64, to: &mut Vec<Said>) {
+    stream.feed(&chunk(bytes, offset), 0, jiff::Timestamp::UNIX_EPOCH, |seen| {
+        said(seen, to)
+    });
+}
+
+fn whole(log: &[u8]) -> Vec<Said> {
+    let mut found = Vec::new();
+    let mut stream = stream(&Resume::default());
+    feed(&mut stream, log, 0, &mut found);
+    stream.close_all(|seen| said(seen, &mut found));
+    found
+}
+
+proptest! {
+    /// A kill at any committed point: the next life reads again from `resume`, and says exactly what was not said.
+    #[test]
+    fn restarts_at_any_line_lose_nothing_and_repeat_nothing(
+        picks in prop::collection::vec(0..LINES.len(), 1..60),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+    ) {
+        let lines: Vec<String> = picks.iter().map(|&n| format!("{}\n", LINES[n])).collect();
+        let log = lines.concat().into_bytes();
+        let mut ends: Vec<usize> = cuts.iter().map(|cut| lines[..cut.index(lines.len())].concat().len()).collect();
+        ends.sort_unstable();
+        ends.push(log.len());
+        let (mut found, mut resume) = (Vec::new(), Resume { line: Some(1), ..Resume::default() });
+        for end in ends {
+            let start = usize::try_from(resume.offset).unwrap();
+            let mut life = stream(&resume);
+            feed(&mut life, &log[start..end.max(start)], resume.offset, &mut found);
+            resume = life.resume();
+        }
+        let mut life = stream(&resume);
+        let start = usize::try_from(resume.offset).unwrap();
+        feed(&mut life, &log[start..], resume.offset, &mut found);
+        life.close_all(|seen| said(seen, &mut found));
+        found.sort();
+        let mut expected = whole(&log);
+        expected.sort();
+        prop_assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn a_record_is_told_with_the_lines_around_it_also_across_chunks() {
+    let log = b"one\ntwo\nthree\n2026-11-23 06:00:01,000 ERROR broken\n2026-11-23 06:00:02,000 INFO four\n2026-11-23 06:00:03,000 INFO five\n";
+    for border in [0, 4, 8, 14] {
+        let mut contexts = Vec::new();
+        let mut stream = stream(&Resume::default());
+        for (bytes, offset) in [(&log[..border], 0), (&log[border..], border as u64)] {
+            stream.feed(&chunk(bytes, offset), 0, jiff::Timestamp::UNIX_EPOCH, |seen| {
+                if let Seen::Exceptional(found) = seen {
+                    contexts.push((found.before, found.after));
+                }
+            });
+        }
+        let after = vec![
+            "2026-11-23 06:00:02,000 INFO four".to_string(),
+            "2026-11-23 06:00:03,000 INFO five".to_string(),
+        ];
+        assert_eq!(
+            contexts,
+            [(vec!["two".to_string(), "three".to_string()], after)],
+            "border at {border}"
+        );
+    }
+}
