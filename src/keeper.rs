@@ -10,11 +10,12 @@ mod status;
 pub use status::Status;
 
 use crate::alert::book::{self, Book, Now};
-use crate::alert::{self, Composer, Origin};
+use crate::alert::{self, Composer, News, Origin};
 use crate::alerter::{self, WhenFull};
 use crate::analyzer::Exceptional;
 use crate::collector::{FileKey, FileState, Opened, Resume};
 use crate::metrics::Metrics;
+use crate::record::Level;
 use crate::state::checkpoints::Checkpoint;
 use crate::state::{State, checkpoints, groups, outbox};
 use anyhow::Result;
@@ -325,12 +326,15 @@ impl Keeper {
         for exceptional in found {
             self.tell(file, exceptional, observed_at);
         }
+        if let Some(state) = file_state {
+            self.tell_losses(file, &state);
+            if let Some(known) = self.files.get_mut(&file) {
+                known.checkpoint.file_state = *state;
+            }
+        }
         let Some(known) = self.files.get_mut(&file) else { return };
         known.checkpoint.resume = resume;
         known.checkpoint.updated_ms = observed_at.as_millisecond();
-        if let Some(state) = file_state {
-            known.checkpoint.file_state = *state;
-        }
         known.lag_bytes = lag_bytes;
         known.closed = closed;
         self.pending.touch(file);
@@ -390,6 +394,53 @@ impl Keeper {
             self.push(&alert, Some(alerter::Send::Grouped));
         }
         self.pending.note_life();
+    }
+
+    /// Bytes that were lost since the last batch of a file: each loss is an alert of its own.
+    fn tell_losses(&mut self, file: FileKey, state: &FileState) {
+        let Some(known) = self.files.get(&file) else { return };
+        let before = &known.checkpoint.file_state.ledger.lost;
+        let lost = |(reason, bytes): (&String, &u64)| {
+            let new = bytes.saturating_sub(before.get(reason).copied().unwrap_or(0));
+            (new > 0).then(|| (reason.clone(), new, *bytes))
+        };
+        let losses: Vec<_> = state.ledger.lost.iter().filter_map(lost).collect();
+        let (source, path) = (
+            known.source.clone(),
+            known.checkpoint.path.to_string_lossy().into_owned(),
+        );
+        let from = known.checkpoint.resume.committed_to;
+        let file_id = state.id.clone().unwrap_or_else(|| path.clone());
+        for (reason, bytes, total) in losses {
+            log::warn!("{path}: {bytes} bytes from {from} on were lost ({reason})");
+            let news = News {
+                kind: alert::Kind::Loss,
+                subject: &["loss", &source, &reason],
+                occasion: &format!("{file_id} {total}"),
+                severity: Level::Error,
+                title: format!("{bytes} bytes of {path} were lost ({reason})"),
+                text: None,
+                place: Some(alert::SourcePlace {
+                    name: source.to_string(),
+                    path: path.clone(),
+                    first_line: None,
+                    last_line: None,
+                    offset: from,
+                    end_offset: from + bytes,
+                    line_numbers: None,
+                }),
+            };
+            self.tell_news(news, &source);
+        }
+    }
+
+    /// The agent's own news go to every alerter at once: they have no life to be counted in.
+    pub fn tell_news(&mut self, news: News<'_>, source: &str) {
+        let none = BTreeMap::new();
+        let alert = self
+            .composer
+            .news(news, self.labels.get(source).unwrap_or(&none), now().wall);
+        self.push(&alert, None);
     }
 
     /// Repeats and resolutions whose time has come.

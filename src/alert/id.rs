@@ -53,13 +53,25 @@ pub fn of_news(parts: &[&[u8]]) -> String {
     of("news", parts)
 }
 
+/// 16 hex digits over parts: the fingerprint of what has no record to take it from.
+pub fn fingerprint(parts: &[&[u8]]) -> String {
+    digest("fingerprint", parts)[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
 fn of(domain: &str, parts: &[&[u8]]) -> String {
+    base32(&digest(domain, parts))
+}
+
+fn digest(domain: &str, parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in std::iter::once(domain.as_bytes()).chain(parts.iter().copied()) {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
-    base32(&hash.finalize())
+    hash.finalize().into()
 }
 
 fn base32(bytes: &[u8]) -> String {

@@ -6,11 +6,13 @@
 pub mod book;
 pub mod compose;
 pub mod id;
+pub mod news;
 pub mod redact;
 pub mod render;
 pub mod route;
 
 pub use compose::{Composer, Origin};
+pub use news::News;
 
 use crate::analyzer::Finding;
 use crate::record::Level;
