@@ -1,0 +1,168 @@
+//! `alerters`: filters, outbox, and each kind but webhooks, which have a file of their own.
+
+use super::webhooks;
+use super::{OUTBOX_DEFAULT_BYTES, known_names, list, name, words};
+use crate::alert::render::Wording;
+use crate::alerter::{Filter, Kind, Send, Settings, TextFormat, WhenFull};
+use crate::analyzer::Rule;
+use crate::config::alerter_file as file;
+use crate::config::key::Key;
+use crate::config::place::Inputs;
+use crate::config::tree::NodeId;
+use crate::record::Level;
+
+/// One alert of the largest record must fit.
+const OUTBOX_MIN_BYTES: u64 = 1024 * 1024;
+
+/// What alerters may name, and what all of them share.
+pub struct Known<'k> {
+    pub sources: &'k [String],
+    pub rules: &'k [Rule],
+    pub wording: &'k Wording,
+}
+
+pub fn alerters(key: Key<Vec<Key<file::Alerter>>>, known: &Known<'_>, inputs: &mut Inputs) -> Vec<Settings> {
+    let mut taken = Vec::new();
+    let mut alerters = Vec::new();
+    for item in key.section() {
+        let at = item.at();
+        if item.get().is_some() {
+            alerters.extend(alerter(at, item.section(), &mut taken, known, inputs));
+        }
+    }
+    alerters
+}
+
+fn alerter(
+    at: Option<NodeId>,
+    file: file::Alerter,
+    taken: &mut Vec<String>,
+    known: &Known<'_>,
+    inputs: &mut Inputs,
+) -> Option<Settings> {
+    let name = name(at, &file.name, "alerter", taken, inputs);
+    let rule_names: Vec<String> = known.rules.iter().map(|rule| rule.name.to_string()).collect();
+    let filter = Filter {
+        sources: known_names(&file.sources, "source", known.sources, inputs),
+        rules: known_names(&file.rules, "rule", &rule_names, inputs),
+        labels: words(&file.labels),
+        detectors: list(&file.detectors),
+    };
+    let send = match file.send.or(file::Send::Grouped) {
+        file::Send::Grouped => Send::Grouped,
+        file::Send::Each => Send::Each,
+    };
+    let min_severity = file.min_severity.get().copied();
+    let send_resolved = file.send_resolved.or(true);
+    let (outbox_max_bytes, when_full) = outbox(file.outbox.section(), send, inputs);
+    one_kind(
+        at,
+        [
+            ("console", file.console.at()),
+            ("file", file.file.at()),
+            ("webhook", file.webhook.at()),
+            ("email", file.email.at()),
+            ("kafka", file.kafka.at()),
+        ],
+        inputs,
+    );
+    let (kind, usual_severity) = if file.console.is_given() {
+        (console(&file.console.section()), Level::Warn)
+    } else if file.file.is_given() {
+        (output_file(file.file, inputs)?, Level::Warn)
+    } else {
+        let (settings, usual_severity) = webhooks::webhook(file.webhook, inputs)?;
+        (Kind::Webhook(Box::new(settings)), usual_severity)
+    };
+    Some(Settings {
+        name: name.into(),
+        min_severity: min_severity.unwrap_or(usual_severity),
+        send,
+        send_resolved,
+        filter,
+        outbox_max_bytes,
+        when_full,
+        wording: known.wording.clone(),
+        kind,
+    })
+}
+
+/// Reports an alerter with no kind, or with several.
+fn one_kind(at: Option<NodeId>, kinds: [(&str, Option<NodeId>); 5], inputs: &mut Inputs) {
+    let given: Vec<(&str, NodeId)> = kinds.iter().filter_map(|(kind, at)| at.map(|at| (*kind, at))).collect();
+    match (given.as_slice(), at) {
+        ([], Some(at)) => {
+            inputs.fault(
+                at,
+                "this alerter has no kind",
+                "add one of console, file, webhook, email, kafka",
+            );
+        }
+        ([] | [_], _) => {}
+        ([(first, _), more @ ..], _) => {
+            for (kind, at) in more {
+                let what = format!("this alerter is a `{first}` already");
+                inputs.fault(*at, what, format!("make an alerter of its own for `{kind}`"));
+            }
+        }
+    }
+}
+
+fn outbox(file: file::Outbox, send: Send, inputs: &mut Inputs) -> (u64, WhenFull) {
+    let max_bytes = file.max_size.get().map_or(OUTBOX_DEFAULT_BYTES, |size| size.0);
+    if let (true, Some(at)) = (max_bytes < OUTBOX_MIN_BYTES, file.max_size.at()) {
+        inputs.fault(at, "is less than 1MiB", "a single alert can be that large");
+    }
+    let when_full = match file.when_full.or(file::WhenFull::Compact) {
+        file::WhenFull::Compact => WhenFull::Compact,
+        file::WhenFull::DropOldest => WhenFull::DropOldest,
+        file::WhenFull::Block => WhenFull::Block,
+    };
+    if let (WhenFull::Block, Send::Grouped, Some(at)) = (when_full, send, file.when_full.at()) {
+        inputs.fault(
+            at,
+            "`block` is only possible with `send: each`",
+            "grouped alerts are compacted instead",
+        );
+    }
+    (max_bytes, when_full)
+}
+
+fn console(file: &file::Console) -> Kind {
+    let format = match file.format.or(file::ConsoleFormat::Text) {
+        file::ConsoleFormat::Text => TextFormat::Text,
+        file::ConsoleFormat::Json => TextFormat::Json,
+    };
+    Kind::Console { format }
+}
+
+fn output_file(key: Key<file::File>, inputs: &mut Inputs) -> Option<Kind> {
+    let section_at = key.at();
+    key.get()?;
+    let file = key.section();
+    let format = match file.format.or(file::FileFormat::Json) {
+        file::FileFormat::Json => TextFormat::Json,
+        file::FileFormat::Text => TextFormat::Text,
+        file::FileFormat::Raw => TextFormat::Raw,
+    };
+    let Some((at, path)) = file.path.placed() else {
+        if let (Some(at), false) = (section_at, file.path.is_given()) {
+            inputs.fault(at, "`path` is missing", "add `path: /var/log/…`");
+        }
+        return None;
+    };
+    let parent = std::path::Path::new(path).parent().unwrap_or(std::path::Path::new(""));
+    if !parent.as_os_str().is_empty() && !parent.is_dir() {
+        inputs.fault(
+            at,
+            format!("there is no directory {}", parent.display()),
+            "make it, and let this service write there",
+        );
+    } else if std::path::Path::new(path).is_dir() {
+        inputs.fault(at, "this is a directory", "name a file in it");
+    }
+    Some(Kind::File {
+        path: path.into(),
+        format,
+    })
+}
