@@ -1,1 +1,323 @@
-//! (cli: to be written)
+//! The command line: what was typed, by clap ([`Args`]), and what it means ([`Cli`]).
+//!
+//! Only commands that are built stand here. Values are parsed once, at this edge: whatever is wrong with them is a usage
+//! error (exit status 2) that names the option. Completions and the man page come from the same description as the help.
+
+use crate::config::{self, RecordKeys, Span};
+use crate::record::{self, Level};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What was asked for.
+#[derive(Debug, Clone)]
+pub struct Cli {
+    pub config: Option<PathBuf>,
+    /// `--set KEY=VALUE`, in order.
+    pub set: Vec<String>,
+    /// The level of our own log, where the command line says it.
+    pub log_level: Option<log::LevelFilter>,
+    pub command: Command,
+}
+
+#[derive(Debug, Clone)]
+pub enum Command {
+    Run(RunOptions),
+    Scan(Box<ScanOptions>),
+    Check,
+    Status(StatusOptions),
+    Completions(clap_complete::Shell),
+    Man,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunOptions {
+    /// Read what is new, one try per due delivery, and exit.
+    pub once: bool,
+    /// How long `once` may take.
+    pub deadline: Duration,
+    /// Exit at once, with status 0, if another instance holds the state directory.
+    pub single_instance: bool,
+}
+
+/// What to scan, and how to tell of it.
+#[derive(Debug, Clone, Default)]
+pub struct ScanOptions {
+    /// Files, directories, globs, `-`; empty: standard input, unless that is a terminal.
+    pub paths: Vec<String>,
+    /// One object a line, in file order, instead of the text form.
+    pub json: bool,
+    /// Also writes one self-contained page there.
+    pub html: Option<PathBuf>,
+    /// With `json`: every record, not only the exceptional ones.
+    pub all: bool,
+    /// Over the keys of a source.
+    pub format: Option<record::Format>,
+    pub encodings: Option<Vec<&'static encoding_rs::Encoding>>,
+    pub multiline: Option<record::Multiline>,
+    pub timezone: Option<record::Zone>,
+    pub min_severity: Option<Level>,
+    /// Exit status 3 if anything told is at least so severe.
+    pub fail_on: Option<Level>,
+    /// Records from here on …
+    pub since: Option<jiff::Timestamp>,
+    /// … and before.
+    pub until: Option<jiff::Timestamp>,
+    /// No progress.
+    pub quiet: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusOptions {
+    pub json: bool,
+}
+
+/// Follows log files, finds what is exceptional in them, and tells people and systems about it.
+#[derive(Debug, Parser)]
+#[command(name = "exception-log-collector", version, max_term_width = 100, after_help = EXAMPLES)]
+struct Args {
+    /// Configuration file [default: $ELC_CONFIG, else /etc/exception-log-collector/config.yaml]
+    #[arg(short, long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// Set one value over file and environment, such as sources.app.read_from=beginning; can be repeated
+    #[arg(long, value_name = "KEY=VALUE", global = true)]
+    set: Vec<String>,
+    /// Tell more on standard error; -vv tells everything
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, conflicts_with = "quiet")]
+    verbose: u8,
+    /// Tell only errors, and show no progress
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    #[command(subcommand)]
+    command: Option<Typed>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  exception-log-collector scan /var/log            what is exceptional in these logs? (needs no configuration)
+  exception-log-collector check -c config.yaml     is this configuration right, and what does it mean?
+  exception-log-collector run -c config.yaml       follow the configured logs and send alerts
+
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 scan --fail-on found something or status finds no service,
+78 invalid configuration.";
+
+#[derive(Debug, Subcommand)]
+enum Typed {
+    /// Follow the configured logs and send alerts: the service. The default command
+    Run(TypedRun),
+    /// Analyze files once and report what is exceptional in them; needs no configuration, writes no state
+    Scan(TypedScan),
+    /// Validate the configuration, run the rules' own tests, and say what it means
+    Check,
+    /// Show what a running service does: lag, alerts, outboxes, losses
+    Status(TypedStatus),
+    /// Write completions for a shell to standard output
+    Completions { shell: clap_complete::Shell },
+    /// Write the man page to standard output
+    Man,
+}
+
+#[derive(Debug, Default, clap::Args)]
+struct TypedRun {
+    /// Read what is new since the last run, try each due delivery once, and exit: for cron
+    #[arg(long)]
+    once: bool,
+    /// How long --once may take [default: 50s]
+    #[arg(long, value_name = "TIME", requires = "once", value_parser = parse_span)]
+    deadline: Option<Duration>,
+    /// Exit at once, successfully, if another instance holds the state directory: for cron supervision
+    #[arg(long)]
+    single_instance: bool,
+}
+
+#[derive(Debug, Default, clap::Args)]
+struct TypedScan {
+    /// Files, directories or quoted globs, also .gz and .zst; - is standard input
+    #[arg(value_name = "FILE|DIR|GLOB|-")]
+    paths: Vec<String>,
+    /// Print one JSON object a line, in the order of the files
+    #[arg(long)]
+    json: bool,
+    /// Also write a report as one self-contained page
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// With --json: print every record, not only the exceptional ones (how are my logs read?)
+    #[arg(long, requires = "json")]
+    all: bool,
+    /// How lines are written: auto, plain, json, logfmt, syslog, cri, docker, or "{regex: '(?P<level>…)…'}"
+    #[arg(long)]
+    format: Option<String>,
+    /// Encoding, such as gb18030, or several tried per line: "[utf-8, gb18030]"
+    #[arg(long)]
+    encoding: Option<String>,
+    /// Which lines belong together: auto (stack traces), off, or "{start: '^\d{4}-'}"
+    #[arg(long)]
+    multiline: Option<String>,
+    /// Zone of time stamps without one: local, UTC, +08:00, Asia/Shanghai
+    #[arg(long, value_name = "ZONE", allow_hyphen_values = true)]
+    timezone: Option<String>,
+    /// Report only what is at least so severe: trace, debug, info, warn, error, fatal
+    #[arg(long, value_name = "LEVEL", value_parser = parse_level)]
+    min_severity: Option<Level>,
+    /// Exit with status 3 if anything is at least so severe
+    #[arg(long, value_name = "LEVEL", value_parser = parse_level)]
+    fail_on: Option<Level>,
+    /// Only records from this time on: 2026-11-23T06:00:00Z, "2026-11-23 06:00", or 2h (ago)
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Only records before this time
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+}
+
+#[derive(Debug, Default, clap::Args)]
+struct TypedStatus {
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Parses a command line, program name first. `now` is what `--since 2h` counts from.
+///
+/// # Errors
+/// Also help and version: clap's errors know what to print, where, and with which exit status.
+pub fn parse(args: impl IntoIterator<Item = OsString>, now: jiff::Timestamp) -> Result<Cli, clap::Error> {
+    let matches = Args::command().try_get_matches_from(accept_one_dash(args))?;
+    let args = Args::from_arg_matches(&matches)?;
+    let quiet = args.quiet;
+    let command = match args.command {
+        None => Command::Run(TypedRun::default().into()),
+        Some(Typed::Run(run)) => Command::Run(run.into()),
+        Some(Typed::Scan(scan)) => Command::Scan(Box::new(scan_options(scan, quiet, now)?)),
+        Some(Typed::Check) => Command::Check,
+        Some(Typed::Status(status)) => Command::Status(StatusOptions { json: status.json }),
+        Some(Typed::Completions { shell }) => Command::Completions(shell),
+        Some(Typed::Man) => Command::Man,
+    };
+    let log_level = match (quiet, args.verbose) {
+        (true, _) => Some(log::LevelFilter::Error),
+        (false, 0) => None,
+        (false, 1) => Some(log::LevelFilter::Debug),
+        (false, _) => Some(log::LevelFilter::Trace),
+    };
+    Ok(Cli {
+        config: args.config,
+        set: args.set,
+        log_level,
+        command,
+    })
+}
+
+/// Writes completions for `shell`.
+pub fn write_completions(shell: clap_complete::Shell, out: &mut dyn Write) -> std::io::Result<()> {
+    // The generator panics where its writer fails: a closed pipe must not.
+    let mut script = Vec::new();
+    let mut command = Args::command();
+    clap_complete::generate(shell, &mut command, "exception-log-collector", &mut script);
+    out.write_all(&script)
+}
+
+/// Writes the man page, every command on one page.
+pub fn write_man(out: &mut dyn Write) -> std::io::Result<()> {
+    let command = Args::command().flatten_help(true);
+    clap_mangen::Man::new(command).render(out)
+}
+
+/// `-config FILE`, with one dash, as start scripts of the program that this one succeeds have it.
+fn accept_one_dash(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut only_operands = false;
+    let accept = |arg: OsString| {
+        only_operands |= arg == "--";
+        match arg.to_str() {
+            Some(text) if !only_operands && (text == "-config" || text.starts_with("-config=")) => {
+                format!("-{text}").into()
+            }
+            Some(_) | None => arg,
+        }
+    };
+    args.into_iter().map(accept).collect()
+}
+
+impl From<TypedRun> for RunOptions {
+    fn from(run: TypedRun) -> Self {
+        const DEADLINE_DEFAULT: Duration = Duration::from_secs(50);
+        let deadline = run.deadline.unwrap_or(DEADLINE_DEFAULT);
+        Self {
+            once: run.once,
+            deadline,
+            single_instance: run.single_instance,
+        }
+    }
+}
+
+fn scan_options(scan: TypedScan, quiet: bool, now: jiff::Timestamp) -> Result<ScanOptions, clap::Error> {
+    let keys = RecordKeys {
+        format: scan.format.as_deref(),
+        encoding: scan.encoding.as_deref(),
+        multiline: scan.multiline.as_deref(),
+        timezone: scan.timezone.as_deref(),
+    };
+    let record = config::record_options(&keys).map_err(|problems| usage(&problems.to_string()))?;
+    let zone = match &record.zone {
+        Some(record::Zone::Named(zone)) => zone.clone(),
+        Some(record::Zone::Local) | None => jiff::tz::TimeZone::system(),
+    };
+    let time = |option: &str, text: Option<String>| -> Result<Option<jiff::Timestamp>, clap::Error> {
+        let Some(text) = text else { return Ok(None) };
+        match parse_time(&text, &zone, now) {
+            Some(time) => Ok(Some(time)),
+            None => Err(usage(&format!(
+                "{option}: `{text}` is not a time\n    hint: write 2026-11-23T06:00:00Z, \"2026-11-23 06:00\", or 2h (ago)"
+            ))),
+        }
+    };
+    Ok(ScanOptions {
+        since: time("--since", scan.since)?,
+        until: time("--until", scan.until)?,
+        paths: scan.paths,
+        json: scan.json,
+        html: scan.html,
+        all: scan.all,
+        format: record.format,
+        encodings: record.encodings,
+        multiline: record.multiline,
+        timezone: record.zone,
+        min_severity: scan.min_severity,
+        fail_on: scan.fail_on,
+        quiet,
+    })
+}
+
+/// A usage error as clap shows its own.
+fn usage(message: &str) -> clap::Error {
+    Args::command().error(ErrorKind::ValueValidation, message)
+}
+
+fn parse_level(text: &str) -> Result<Level, String> {
+    let level = Level::ALL
+        .into_iter()
+        .find(|level| level.as_str().eq_ignore_ascii_case(text));
+    level.ok_or_else(|| "write one of trace, debug, info, warn, error, fatal".to_owned())
+}
+
+fn parse_span(text: &str) -> Result<Duration, String> {
+    Span::parse(text)
+        .map(|span| span.0)
+        .map_err(|error| error.replace('\n', "; "))
+}
+
+/// RFC 3339, a civil time or date in `zone`, or a duration before `now`.
+fn parse_time(text: &str, zone: &jiff::tz::TimeZone, now: jiff::Timestamp) -> Option<jiff::Timestamp> {
+    let text = text.trim();
+    if let Ok(time) = text.parse::<jiff::Timestamp>() {
+        return Some(time);
+    }
+    if let Ok(civil) = text.parse::<jiff::civil::DateTime>() {
+        return zone.to_timestamp(civil).ok();
+    }
+    let ago = Span::parse(text.strip_suffix("ago").unwrap_or(text)).ok()?;
+    now.checked_sub(ago.0).ok()
+}

@@ -7,7 +7,7 @@
 mod alerters;
 mod analyzers;
 mod patterns;
-mod sources;
+pub(super) mod sources;
 mod webhooks;
 
 use super::file::{self, AlertAt};

@@ -162,7 +162,7 @@ fn overlay(root: &mut Node, steps: &[&str], spelling: &Spelling, value: &str, in
 }
 
 /// A list or section in YAML's flow style, or quoted text; everything else is the text as it is.
-fn value_node(value: &str, first_id: tree::NodeId) -> Node {
+pub fn value_node(value: &str, first_id: tree::NodeId) -> Node {
     let flow = value.trim_start().starts_with(['[', '{', '"', '\'']);
     let parsed = if flow { tree::parse(value, first_id).ok() } else { None };
     parsed.unwrap_or_else(|| {

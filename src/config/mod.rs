@@ -11,6 +11,7 @@ mod describe;
 mod file;
 mod key;
 mod merge;
+mod options;
 mod place;
 mod problem;
 mod read;
@@ -20,6 +21,7 @@ mod tree;
 mod units;
 
 pub use describe::describe;
+pub use options::{RecordKeys, RecordOptions, record_options};
 pub use problem::{PROBLEMS_MAX, Place, Problem, Problems, Warning};
 pub use read::{Loaded, Request, RuleTest, load};
 pub use units::{Size, Span};

@@ -32,6 +32,7 @@ pub enum Input {
     File { path: PathBuf, text: String },
     Environment(String),
     Set(String),
+    Option(&'static str),
 }
 
 /// All inputs, and what was found wrong in them so far.
@@ -127,7 +128,7 @@ impl Inputs {
     pub fn file_of(&self, at: NodeId) -> Option<PathBuf> {
         match self.input(at)? {
             (_, Input::File { path, .. }) => Some(path.clone()),
-            (_, Input::Environment(_) | Input::Set(_)) => None,
+            (_, Input::Environment(_) | Input::Set(_) | Input::Option(_)) => None,
         }
     }
 
@@ -142,7 +143,7 @@ impl Inputs {
                 }),
                 None => Some(input.whole()),
             },
-            Input::Environment(_) | Input::Set(_) => Some(input.whole()),
+            Input::Environment(_) | Input::Set(_) | Input::Option(_) => Some(input.whole()),
         }
     }
 }
@@ -153,6 +154,7 @@ impl Input {
             Input::File { path, .. } => Place::Whole { path: path.clone() },
             Input::Environment(name) => Place::Environment(name.clone()),
             Input::Set(key) => Place::Set(key.clone()),
+            Input::Option(name) => Place::Option(name),
         }
     }
 }

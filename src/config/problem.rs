@@ -21,6 +21,8 @@ pub enum Place {
     Environment(String),
     /// A `--set` of the command line, its key.
     Set(String),
+    /// Another option of the command line, with its dashes.
+    Option(&'static str),
 }
 
 impl fmt::Display for Place {
@@ -30,6 +32,7 @@ impl fmt::Display for Place {
             Place::Whole { path } => write!(f, "{}", path.display()),
             Place::Environment(name) => write!(f, "environment {name}"),
             Place::Set(key) => write!(f, "--set {key}"),
+            Place::Option(name) => f.write_str(name),
         }
     }
 }

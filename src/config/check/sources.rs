@@ -63,7 +63,8 @@ fn source(at: Option<NodeId>, file: &file::Source, taken: &mut Vec<String>, inpu
     }
 }
 
-fn record_settings(file: &file::Source, inputs: &mut Inputs) -> record::Settings {
+/// How a source's lines become records.
+pub fn record_settings(file: &file::Source, inputs: &mut Inputs) -> record::Settings {
     let default = record::Settings::default();
     let max_record = file
         .max_record
