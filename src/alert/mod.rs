@@ -7,10 +7,10 @@ pub mod book;
 pub mod compose;
 pub mod id;
 pub mod redact;
+pub mod render;
 pub mod route;
 
 pub use compose::{Composer, Origin};
-pub mod render;
 
 use crate::analyzer::Finding;
 use crate::record::Level;

@@ -1,1 +1,4 @@
-fn main() {}
+//! What a user sees, tested from outside: the real program as a child, real files, real servers.
+
+mod receiver;
+mod webhook;
