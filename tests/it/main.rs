@@ -5,4 +5,6 @@
 
 mod crash;
 mod program;
+mod receiver;
 mod servers;
+mod webhook;
