@@ -1,0 +1,88 @@
+//! The command `status`: how the service that runs on a state directory does.
+
+use crate::cli::StatusOptions;
+use crate::config::Settings;
+use crate::control;
+use crate::keeper::Status;
+use std::io::{self, Write};
+
+const HEALTHY: u8 = 0;
+const DEGRADED: u8 = 1;
+const NOT_RUNNING: u8 = 3;
+
+/// Writes the status; the exit status says healthy, degraded or not running.
+pub fn run(settings: &Settings, options: &StatusOptions, out: &mut dyn Write) -> anyhow::Result<u8> {
+    let status = control::status(&settings.state_dir)?;
+    match (&status, options.json) {
+        (Some(status), true) => writeln!(out, "{}", serde_json::to_string(status)?)?,
+        (None, true) => writeln!(out, r#"{{"running":false}}"#)?,
+        (Some(status), false) => write_text(status, out)?,
+        (None, false) => writeln!(out, "not running: no service answers in {}", settings.state_dir.display())?,
+    }
+    Ok(match status {
+        None => NOT_RUNNING,
+        Some(status) if status.reasons.is_empty() => HEALTHY,
+        Some(_) => DEGRADED,
+    })
+}
+
+fn write_text(status: &Status, out: &mut dyn Write) -> io::Result<()> {
+    let health = if status.reasons.is_empty() { "healthy" } else { "degraded" };
+    writeln!(out, "{health}, up {} (pid {}, version {})", span(status.uptime_seconds), status.pid, status.version)?;
+    for reason in &status.reasons {
+        writeln!(out, "  {reason}")?;
+    }
+    writeln!(out, "\n{:<16} {:>6} {:>11} {:>11} {:>11} {:>11} {:>11}", "source", "files", "behind", "read", "records", "exceptional", "lost")?;
+    for source in &status.sources {
+        let lost: u64 = source.lost_bytes.values().sum();
+        writeln!(
+            out,
+            "{:<16} {:>6} {:>11} {:>11} {:>11} {:>11} {:>11}",
+            source.name,
+            source.files,
+            bytes(source.lag_bytes),
+            bytes(source.read_bytes),
+            source.records,
+            source.exceptional,
+            bytes(lost)
+        )?;
+    }
+    writeln!(out, "\n{:<16} {:>8} {:>8} {:>8} {:>10} {:>10} {:>10}", "alerter", "queued", "parked", "dead", "oldest", "delivered", "failed")?;
+    for alerter in &status.alerters {
+        writeln!(
+            out,
+            "{:<16} {:>8} {:>8} {:>8} {:>10} {:>10} {:>10}",
+            alerter.name,
+            alerter.queued,
+            alerter.parked,
+            alerter.dead,
+            alerter.oldest_seconds.map_or_else(|| "-".into(), span),
+            alerter.delivered,
+            alerter.failed
+        )?;
+        if let Some(error) = alerter.blocked.as_ref().or(alerter.last_error.as_ref()) {
+            writeln!(out, "  {error}")?;
+        }
+    }
+    let said: Vec<String> = status.alerts.said.iter().rev().map(|(severity, count)| format!("{count} {severity}")).collect();
+    let said = if said.is_empty() { "none".to_string() } else { said.join(", ") };
+    writeln!(out, "\nalerts: {} firing; said since the start: {said}", status.alerts.firing)
+}
+
+fn span(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..172_800 => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds / 3_600 % 24),
+    }
+}
+
+fn bytes(count: u64) -> String {
+    match count {
+        0..1_024 => format!("{count} B"),
+        1_024..1_048_576 => format!("{:.1} KiB", count as f64 / 1_024.0),
+        1_048_576..1_073_741_824 => format!("{:.1} MiB", count as f64 / 1_048_576.0),
+        _ => format!("{:.1} GiB", count as f64 / 1_073_741_824.0),
+    }
+}
