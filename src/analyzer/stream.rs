@@ -211,7 +211,7 @@ impl Position {
 }
 
 /// Turns a borrowed record and what was found in it into something that can leave the chunk.
-fn keep(record: &Record<'_>, details: Details, findings: Vec<Finding>, severity: Level) -> Exceptional {
+pub fn keep(record: &Record<'_>, details: Details, findings: Vec<Finding>, severity: Level) -> Exceptional {
     let identified = fingerprint::of(record, &details);
     let first_line = record.text.split(|&byte| byte == b'\n').next().unwrap_or_default();
     Exceptional {

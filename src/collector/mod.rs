@@ -3,6 +3,7 @@
 //! Promises: each byte of each file is handed on once, in order, whatever happens to the file; what cannot be is counted
 //! in the ledger. A file always goes to the same analyzer. Decoding and joining of lines is left to `record`.
 
+pub mod archive;
 pub mod lines;
 
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,423 @@
+//! One file through the core: opened, decompressed, cut into chunks, judged, and each alert handed on in file order.
+//!
+//! Pure in its file: nothing is shared between files but the [`Plan`], so that several may be scanned at once. In `scan`
+//! time is the log's: a record without a time of its own has that of its neighbours, and the file's only where these
+//! have none either.
+
+use super::input::{self, Input, InputPlace, SAMPLE_BYTES};
+use super::plan::{Plan, PlannedSource};
+use super::report::Span;
+use crate::alert::{Alert, Origin, id};
+use crate::analyzer::Exceptional;
+use crate::analyzer::stream::{Analyzers, Seen, Stream, keep};
+use crate::collector::lines::Newline;
+use crate::collector::{Chunk, FileKey, Resume, archive};
+use crate::record::{self, Level};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Read at once; a longer line is cut.
+const CHUNK_BYTES: usize = 256 * 1024;
+/// So much of a file's end is looked at for its last time stamp.
+const TAIL_BYTES: usize = 8 * 1024;
+/// So many records of a file's beginning are looked at for its first time stamp.
+const HEAD_RECORDS: u32 = 50;
+
+/// What came of one record.
+#[derive(Debug)]
+pub enum Item {
+    Exceptional(Box<Alert>),
+    /// Only with `all`: an alert that nobody would hear of.
+    Unremarkable(Box<Alert>),
+}
+
+/// What was read of one file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FileTotals {
+    pub lines: u64,
+    pub bytes: u64,
+    pub span: Span,
+    /// It holds no text and was not named: nothing was read.
+    pub skipped: bool,
+}
+
+/// Why a file was not scanned to its end.
+#[derive(Debug)]
+pub enum Interrupted {
+    Reading(io::Error),
+    /// Nobody takes our results: the whole scan ends.
+    Writing(io::Error),
+}
+
+/// Takes what a scan finds.
+pub trait Sink {
+    /// One record, in file order.
+    ///
+    /// # Errors
+    /// It could not be passed on: the scan ends.
+    fn take(&mut self, item: Item) -> io::Result<()>;
+
+    /// A chunk is done; so many raw bytes of this input have been read by now.
+    ///
+    /// # Errors
+    /// As `take`.
+    fn chunk_done(&mut self, raw_bytes: u64) -> io::Result<()>;
+}
+
+/// Scans one input from its beginning to its end.
+///
+/// # Errors
+/// What broke it off: reading (what was found before has been handed on), or the sink.
+pub fn scan(input: &Input, plan: &Plan, sink: &mut dyn Sink) -> Result<FileTotals, Interrupted> {
+    let read_bytes = Arc::new(AtomicU64::new(0));
+    let raw = input::open(&input.place).map_err(Interrupted::Reading)?;
+    let raw = Counted {
+        raw,
+        read_bytes: read_bytes.clone(),
+    };
+    let (_, mut reader) = archive::decoded(Box::new(raw)).map_err(Interrupted::Reading)?;
+    let mut sample = vec![0; SAMPLE_BYTES];
+    let length = match input.place {
+        // Who types, or follows a log, wants to see what comes when it comes.
+        InputPlace::Stdin => reader.read(&mut sample),
+        InputPlace::File(_) => archive::read_full(&mut reader, &mut sample),
+    };
+    sample.truncate(length.map_err(Interrupted::Reading)?);
+    if !input.named && !input::looks_like_text(&sample) {
+        return Ok(FileTotals {
+            skipped: true,
+            ..FileTotals::default()
+        });
+    }
+    let source = plan.source_of(&input.place);
+    let settings = with_byte_order_mark(&source.record, &sample);
+    let mut chunks = Chunks::new(io::Cursor::new(sample.clone()).chain(reader), newline_of(&settings));
+    let mut stream = Stream::new(source.analyzers.clone(), settings.clone(), &from_beginning(""));
+    let mut visit = Visit::new(input, plan, source, settings, &sample, sink);
+    while let Some(chunk) = chunks.next().map_err(Interrupted::Reading)? {
+        visit.totals.bytes = chunk.end_offset;
+        visit.totals.lines += memchr::memchr_iter(b'\n', &chunk.bytes).count() as u64;
+        visit.totals.lines += u64::from(!chunk.bytes.ends_with(b"\n"));
+        let now = visit.now;
+        stream.feed(&chunk, 0, now, |seen| visit.see(seen));
+        visit.format = stream.resume().format;
+        visit.check()?;
+        visit
+            .sink
+            .chunk_done(read_bytes.load(Ordering::Relaxed))
+            .map_err(Interrupted::Writing)?;
+        chunks.recycle(chunk);
+    }
+    stream.close_all(|seen| visit.see(seen));
+    visit.check()?;
+    if let Some(last) = visit.last_stamp(chunks.tail()) {
+        visit.totals.span.add(last);
+    }
+    Ok(visit.totals)
+}
+
+fn from_beginning(format: &str) -> Resume {
+    Resume {
+        line: Some(1),
+        format: format.to_owned(),
+        ..Resume::default()
+    }
+}
+
+/// UTF-16 with a byte order mark needs no `--encoding`.
+fn with_byte_order_mark(settings: &record::Settings, sample: &[u8]) -> record::Settings {
+    let mut settings = settings.clone();
+    if let Some((encoding, _)) = encoding_rs::Encoding::for_bom(sample)
+        && encoding != encoding_rs::UTF_8
+    {
+        settings.encodings = vec![encoding];
+    }
+    settings
+}
+
+fn newline_of(settings: &record::Settings) -> Newline {
+    match settings.encodings.first() {
+        Some(&encoding) if encoding == encoding_rs::UTF_16LE => Newline::Utf16Le,
+        Some(&encoding) if encoding == encoding_rs::UTF_16BE => Newline::Utf16Be,
+        Some(_) | None => Newline::Byte,
+    }
+}
+
+/// Counts what is read through it.
+struct Counted {
+    raw: Box<dyn Read + Send>,
+    read_bytes: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.raw.read(buffer)?;
+        self.read_bytes.fetch_add(length as u64, Ordering::Relaxed);
+        Ok(length)
+    }
+}
+
+/// Follows the records of one file: gives them a time, and hands on what is wanted.
+struct Visit<'a> {
+    plan: &'a Plan,
+    source: &'a PlannedSource,
+    settings: record::Settings,
+    path: String,
+    file_id: String,
+    /// The file's modification time: the year of stamps that lack it, and the time of records that have none at all.
+    now: jiff::Timestamp,
+    format: String,
+    totals: FileTotals,
+    head_records: u32,
+    latest: Option<jiff::Timestamp>,
+    failed: Option<io::Error>,
+    sink: &'a mut dyn Sink,
+}
+
+impl<'a> Visit<'a> {
+    fn new(
+        input: &Input,
+        plan: &'a Plan,
+        source: &'a PlannedSource,
+        settings: record::Settings,
+        sample: &[u8],
+        sink: &'a mut dyn Sink,
+    ) -> Self {
+        let metadata = match &input.place {
+            InputPlace::Stdin => None,
+            InputPlace::File(path) => std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file),
+        };
+        let modified = metadata
+            .as_ref()
+            .and_then(|metadata| jiff::Timestamp::try_from(metadata.modified().ok()?).ok());
+        let first_line = sample.split(|&byte| byte == b'\n').next().unwrap_or_default();
+        Self {
+            plan,
+            source,
+            settings,
+            path: input.place.display(),
+            file_id: id::of_file("", metadata.map_or(0, |metadata| metadata.ino()), first_line, 0),
+            now: modified.unwrap_or(plan.now),
+            format: String::new(),
+            totals: FileTotals::default(),
+            head_records: 0,
+            latest: None,
+            failed: None,
+            sink,
+        }
+    }
+
+    fn see(&mut self, seen: Seen<'_>) {
+        if self.failed.is_some() {
+            return;
+        }
+        match seen {
+            Seen::Exceptional(found) => {
+                let severity = found.severity;
+                let (alert, at) = self.compose(*found);
+                if self.plan.wants(Some(severity), at) {
+                    self.failed = self.sink.take(Item::Exceptional(Box::new(alert))).err();
+                }
+            }
+            Seen::Unremarkable {
+                record,
+                details,
+                ignored: _,
+            } => {
+                let looking = self.totals.span.0.is_none() && self.head_records < HEAD_RECORDS;
+                if looking {
+                    self.head_records += 1;
+                    details().timestamp.into_iter().for_each(|at| self.totals.span.add(at));
+                }
+                if self.plan.all {
+                    let (alert, at) = self.compose(keep(record, details(), Vec::new(), Level::Info));
+                    if self.plan.wants(None, at) {
+                        self.failed = self.sink.take(Item::Unremarkable(Box::new(alert))).err();
+                    }
+                }
+            }
+        }
+    }
+
+    fn compose(&mut self, found: Exceptional) -> (Alert, jiff::Timestamp) {
+        let at = match found.details.timestamp {
+            Some(at) => {
+                self.totals.span.add(at);
+                self.latest = Some(at);
+                at
+            }
+            None => self.neighbours_stamp(&found.before).or(self.latest).unwrap_or(self.now),
+        };
+        let origin = Origin {
+            source: &self.source.name,
+            path: &self.path,
+            file_id: &self.file_id,
+            labels: &self.source.labels,
+        };
+        let mut alert = self.plan.composer.compose(found, origin, self.plan.now);
+        (alert.first_seen, alert.last_seen) = (at, at);
+        (alert, at)
+    }
+
+    fn neighbours_stamp(&self, lines: &[String]) -> Option<jiff::Timestamp> {
+        let mut settings = self.settings.clone();
+        // They have been decoded.
+        settings.encodings = vec![encoding_rs::UTF_8];
+        self.latest_in(settings, lines.join("\n").as_bytes())
+    }
+
+    fn last_stamp(&self, tail: &[u8]) -> Option<jiff::Timestamp> {
+        self.latest_in(self.settings.clone(), tail)
+    }
+
+    /// The latest time stamp within a few lines.
+    fn latest_in(&self, settings: record::Settings, lines: &[u8]) -> Option<jiff::Timestamp> {
+        let nobody = Arc::new(Analyzers::new(&crate::analyzer::Settings::default(), "", None, 0, 0));
+        let mut stream = Stream::new(nobody, settings, &from_beginning(&self.format));
+        let mut latest = None;
+        let mut see = |seen: Seen<'_>| {
+            latest = latest.max(match seen {
+                Seen::Exceptional(found) => found.details.timestamp,
+                Seen::Unremarkable { details, .. } => details().timestamp,
+            });
+        };
+        stream.feed(&chunk_of(lines.to_vec(), 0, false), 0, self.now, &mut see);
+        stream.close_all(&mut see);
+        latest
+    }
+
+    fn check(&mut self) -> Result<(), Interrupted> {
+        self.failed
+            .take()
+            .map_or(Ok(()), |error| Err(Interrupted::Writing(error)))
+    }
+}
+
+fn chunk_of(bytes: Vec<u8>, offset: u64, cut: bool) -> Chunk {
+    Chunk {
+        file: FileKey(0),
+        offset,
+        end_offset: offset + bytes.len() as u64,
+        bytes,
+        cut,
+        lag_bytes: 0,
+        file_state: None,
+    }
+}
+
+/// Cuts what is read into chunks of whole lines.
+struct Chunks<R> {
+    reader: R,
+    newline: Newline,
+    /// Unfinished line of the last read.
+    rest: Vec<u8>,
+    offset: u64,
+    /// The rest of a line that was cut is being skipped.
+    skipping: bool,
+    ended: bool,
+    spare: Vec<u8>,
+    tail: Vec<u8>,
+}
+
+impl<R: Read> Chunks<R> {
+    fn new(reader: R, newline: Newline) -> Self {
+        Self {
+            reader,
+            newline,
+            rest: Vec::new(),
+            offset: 0,
+            skipping: false,
+            ended: false,
+            spare: Vec::new(),
+            tail: Vec::new(),
+        }
+    }
+
+    /// The next run of whole lines; the last one of a file may lack its newline. None: the end.
+    fn next(&mut self) -> io::Result<Option<Chunk>> {
+        let mut bytes = std::mem::take(&mut self.spare);
+        bytes.clear();
+        bytes.append(&mut self.rest);
+        loop {
+            let length = bytes.len();
+            if self.ended {
+                return Ok((length > 0).then(|| self.hand_on(bytes, false)));
+            }
+            bytes.resize(CHUNK_BYTES.max(length), 0);
+            let more = match self.reader.read(&mut bytes[length..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    bytes.truncate(length);
+                    continue;
+                }
+                more => more?,
+            };
+            bytes.truncate(length + more);
+            self.ended = more == 0;
+            if self.skipping {
+                self.skip_line(&mut bytes);
+            }
+            match last_newline_end(self.newline, &bytes) {
+                Some(end) => {
+                    self.rest.extend_from_slice(&bytes[end..]);
+                    bytes.truncate(end);
+                    return Ok(Some(self.hand_on(bytes, false)));
+                }
+                None if bytes.len() == CHUNK_BYTES => {
+                    self.skipping = true;
+                    return Ok(Some(self.hand_on(bytes, true)));
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn hand_on(&mut self, bytes: Vec<u8>, cut: bool) -> Chunk {
+        let chunk = chunk_of(bytes, self.offset, cut);
+        self.offset = chunk.end_offset;
+        chunk
+    }
+
+    /// Drops the rest of a line that was cut, as far as it has been read.
+    fn skip_line(&mut self, bytes: &mut Vec<u8>) {
+        let end = first_newline_end(self.newline, bytes);
+        let skipped = end.unwrap_or(bytes.len());
+        self.skipping = end.is_none() && !self.ended;
+        self.offset += skipped as u64;
+        bytes.drain(..skipped);
+    }
+
+    /// Takes a chunk's buffer back.
+    fn recycle(&mut self, chunk: Chunk) {
+        self.tail.clear();
+        self.tail
+            .extend_from_slice(&chunk.bytes[chunk.bytes.len().saturating_sub(TAIL_BYTES)..]);
+        self.spare = chunk.bytes;
+    }
+
+    /// Whole lines at the end of what was read.
+    fn tail(&self) -> &[u8] {
+        match first_newline_end(self.newline, &self.tail) {
+            Some(end) if self.tail.len() >= TAIL_BYTES => &self.tail[end..],
+            Some(_) | None => &self.tail,
+        }
+    }
+}
+
+fn first_newline_end(newline: Newline, bytes: &[u8]) -> Option<usize> {
+    memchr::memchr_iter(b'\n', bytes).find_map(|at| newline_end(newline, bytes, at))
+}
+
+fn last_newline_end(newline: Newline, bytes: &[u8]) -> Option<usize> {
+    memchr::memrchr_iter(b'\n', bytes).find_map(|at| newline_end(newline, bytes, at))
+}
+
+/// Where the newline ends whose byte 0x0A stands at `at`, if it is one.
+fn newline_end(newline: Newline, bytes: &[u8], at: usize) -> Option<usize> {
+    match newline {
+        Newline::Byte => Some(at + 1),
+        Newline::Utf16Le => (at % 2 == 0 && bytes.get(at + 1) == Some(&0)).then_some(at + 2),
+        Newline::Utf16Be => (at % 2 == 1 && bytes[at - 1] == 0).then_some(at + 1),
+    }
+}

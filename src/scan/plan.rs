@@ -1,0 +1,147 @@
+//! What a scan does with each file: which source of the configuration reads it, with which analyzers, and what of it is
+//! wanted. Built once, then only read: several files may be scanned at once.
+
+use super::ScanOptions;
+use super::input::InputPlace;
+use crate::alert::{Composer, Host};
+use crate::analyzer::stream::Analyzers;
+use crate::config;
+use crate::record::{self, Level};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The name of the source that no configuration names.
+const SOURCE_NAME: &str = "scan";
+
+/// What is the same for all files of a scan.
+#[derive(Debug)]
+pub struct Plan {
+    sources: Vec<PlannedSource>,
+    /// For files of no source.
+    other: PlannedSource,
+    pub composer: Composer,
+    /// When the scan began.
+    pub now: jiff::Timestamp,
+    min_severity: Option<Level>,
+    since: Option<jiff::Timestamp>,
+    until: Option<jiff::Timestamp>,
+    pub all: bool,
+}
+
+/// One source of the configuration, as far as a scan needs it.
+#[derive(Debug)]
+pub struct PlannedSource {
+    pub name: Arc<str>,
+    paths: globset::GlobSet,
+    pub record: record::Settings,
+    pub analyzers: Arc<Analyzers>,
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Plan {
+    /// # Errors
+    /// A path pattern of the configuration that is no glob (which `config` has refused before).
+    pub fn new(options: &ScanOptions, settings: &config::Settings, now: jiff::Timestamp) -> anyhow::Result<Self> {
+        let mut analyzer = settings.analyzer.clone();
+        // Who asks for less than the analyzers would find wants to see it.
+        let lowered = |level: Option<Level>| {
+            options
+                .min_severity
+                .map_or(level, |wanted| Some(level.map_or(wanted, |level| level.min(wanted))))
+        };
+        analyzer.alert_at = lowered(analyzer.alert_at);
+        let plan = |name: &Arc<str>,
+                    record: &record::Settings,
+                    alert_at: Option<Option<Level>>,
+                    labels: &BTreeMap<String, String>,
+                    paths| PlannedSource {
+            analyzers: Arc::new(Analyzers::new(
+                &analyzer,
+                name,
+                alert_at.map(lowered),
+                settings.alert.context_before_lines,
+                settings.alert.context_after_lines,
+            )),
+            record: over(options, record),
+            labels: settings
+                .alert
+                .host_labels
+                .iter()
+                .chain(labels)
+                .map(|(k, v)| (k.clone(), v.clone()))
+                .collect(),
+            name: name.clone(),
+            paths,
+        };
+        let mut sources = Vec::new();
+        for source in &settings.sources {
+            let mut paths = globset::GlobSetBuilder::new();
+            for pattern in &source.collector.paths {
+                paths.add(globset::GlobBuilder::new(pattern).literal_separator(true).build()?);
+            }
+            sources.push(plan(
+                &source.collector.name,
+                &source.record,
+                source.alert_at,
+                &source.labels,
+                paths.build()?,
+            ));
+        }
+        Ok(Self {
+            other: plan(
+                &SOURCE_NAME.into(),
+                &record::Settings::default(),
+                None,
+                &BTreeMap::new(),
+                globset::GlobSet::empty(),
+            ),
+            sources,
+            composer: Composer {
+                host: host(settings),
+                ..Composer::default()
+            },
+            now,
+            min_severity: options.min_severity,
+            since: options.since,
+            until: options.until,
+            all: options.all && options.json,
+        })
+    }
+
+    /// The source of the configuration that would read this file, if any.
+    pub fn source_of(&self, place: &InputPlace) -> &PlannedSource {
+        match place {
+            InputPlace::Stdin => &self.other,
+            InputPlace::File(path) => {
+                let absolute = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+                let reads = |source: &&PlannedSource| source.paths.is_match(path) || source.paths.is_match(&absolute);
+                self.sources.iter().find(reads).unwrap_or(&self.other)
+            }
+        }
+    }
+
+    /// Whether a record is within what was asked for; `severity` none: it is not exceptional.
+    pub fn wants(&self, severity: Option<Level>, at: jiff::Timestamp) -> bool {
+        severity.is_none_or(|severity| self.min_severity.is_none_or(|least| severity >= least))
+            && self.since.is_none_or(|since| at >= since)
+            && self.until.is_none_or(|until| at < until)
+    }
+}
+
+fn host(settings: &config::Settings) -> Host {
+    let system = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+    Host {
+        id: String::new(),
+        name: settings.alert.host_name.clone().unwrap_or_else(system),
+    }
+}
+
+/// A source's settings under what the command line says.
+fn over(options: &ScanOptions, settings: &record::Settings) -> record::Settings {
+    let mut settings = settings.clone();
+    settings.format = options.format.clone().unwrap_or(settings.format);
+    settings.encodings = options.encodings.clone().unwrap_or(settings.encodings);
+    settings.multiline = options.multiline.clone().unwrap_or(settings.multiline);
+    settings.zone = options.timezone.clone().unwrap_or(settings.zone);
+    settings
+}
