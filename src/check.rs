@@ -10,7 +10,7 @@ use std::io::Write;
 pub fn check(loaded: &Loaded, out: &mut dyn Write) -> anyhow::Result<()> {
     let failing = loaded.failing_rule_tests();
     if !failing.is_empty() {
-        return Err(Problems::from(failing).into());
+        return Err(Problems::new(failing).into());
     }
     for warning in &loaded.warnings {
         writeln!(out, "warning: {warning}")?;

@@ -35,11 +35,11 @@ pub enum Command {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunOptions {
-    /// Read what is new, one try per due delivery, and exit.
+    /// Read what is new since the last run, one try per due delivery, return.
     pub once: bool,
-    /// How long `once` may take.
+    /// With `once`: the longest that all of it may take.
     pub deadline: Duration,
-    /// Exit at once, with status 0, if another instance holds the state directory.
+    /// Another instance that holds the state directory is no error.
     pub single_instance: bool,
 }
 

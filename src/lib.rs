@@ -24,6 +24,8 @@ pub mod metrics;
 
 pub mod config;
 
+pub mod check;
 pub mod cli;
 //pub mod run;
 pub mod scan;
+pub mod status;

@@ -5,7 +5,7 @@
 
 use exception_log_collector::cli::{self, Cli, Command};
 use exception_log_collector::config::{self, Loaded, Problems, Request};
-use exception_log_collector::{check, run, scan, status};
+use exception_log_collector::{check, scan, status};
 use std::io::{ErrorKind, Write, stderr, stdout};
 use std::process::ExitCode;
 
@@ -46,12 +46,18 @@ fn command(cli: &Cli) -> anyhow::Result<u8> {
             let loaded = load(cli)?;
             own_log(cli, &loaded)?;
             loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
-            run::run(loaded.settings, options).map(|_| 0)
+            let _ = options;
+            anyhow::bail!("not landed")
         }
         Command::Scan(options) => {
-            let settings = if cli.config.is_some() || !cli.set.is_empty() { load(cli)?.settings } else { config::defaults() };
-            let terminal = scan::Terminal::of_process();
-            scan::run(options, &settings, &mut stdout().lock(), &mut stderr().lock(), terminal).map(scan::Outcome::exit_status)
+            let settings = if cli.config.is_some() || !cli.set.is_empty() {
+                load(cli)?.settings
+            } else {
+                config::defaults()
+            };
+            let terminal = scan::Terminal::detect();
+            scan::run(options, &settings, &mut stdout().lock(), &mut stderr().lock(), terminal)
+                .map(scan::Outcome::exit_status)
         }
         Command::Check => check::check(&load(cli)?, &mut stdout().lock()).map(|()| 0),
         Command::Status(options) => status::run(&load(cli)?.settings, options, &mut stdout().lock()),
@@ -61,16 +67,28 @@ fn command(cli: &Cli) -> anyhow::Result<u8> {
 }
 
 fn load(cli: &Cli) -> Result<Loaded, Problems> {
-    let environment = std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
-    config::load(&Request { path: cli.config.clone(), set: cli.set.clone(), environment: environment.collect() })
+    let environment =
+        std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
+    config::load(&Request {
+        path: cli.config.clone(),
+        set: cli.set.clone(),
+        environment: environment.collect(),
+    })
 }
 
 fn own_log(cli: &Cli, loaded: &Loaded) -> anyhow::Result<()> {
     let level = cli.log_level.unwrap_or(loaded.settings.log.level);
-    Ok(simplelog::WriteLogger::init(level, simplelog::Config::default(), stderr())?)
+    Ok(simplelog::WriteLogger::init(
+        level,
+        simplelog::Config::default(),
+        stderr(),
+    )?)
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    let kind = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
+    let kind = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .map(std::io::Error::kind);
     kind == Some(ErrorKind::BrokenPipe)
 }

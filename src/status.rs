@@ -17,7 +17,11 @@ pub fn run(settings: &Settings, options: &StatusOptions, out: &mut dyn Write) ->
         (Some(status), true) => writeln!(out, "{}", serde_json::to_string(status)?)?,
         (None, true) => writeln!(out, r#"{{"running":false}}"#)?,
         (Some(status), false) => write_text(status, out)?,
-        (None, false) => writeln!(out, "not running: no service answers in {}", settings.state_dir.display())?,
+        (None, false) => writeln!(
+            out,
+            "not running: no service answers in {}",
+            settings.state_dir.display()
+        )?,
     }
     Ok(match status {
         None => NOT_RUNNING,
@@ -27,12 +31,26 @@ pub fn run(settings: &Settings, options: &StatusOptions, out: &mut dyn Write) ->
 }
 
 fn write_text(status: &Status, out: &mut dyn Write) -> io::Result<()> {
-    let health = if status.reasons.is_empty() { "healthy" } else { "degraded" };
-    writeln!(out, "{health}, up {} (pid {}, version {})", span(status.uptime_seconds), status.pid, status.version)?;
+    let health = if status.reasons.is_empty() {
+        "healthy"
+    } else {
+        "degraded"
+    };
+    writeln!(
+        out,
+        "{health}, up {} (pid {}, version {})",
+        span(status.uptime_seconds),
+        status.pid,
+        status.version
+    )?;
     for reason in &status.reasons {
         writeln!(out, "  {reason}")?;
     }
-    writeln!(out, "\n{:<16} {:>6} {:>11} {:>11} {:>11} {:>11} {:>11}", "source", "files", "behind", "read", "records", "exceptional", "lost")?;
+    writeln!(
+        out,
+        "\n{:<16} {:>6} {:>11} {:>11} {:>11} {:>11} {:>11}",
+        "source", "files", "behind", "read", "records", "exceptional", "lost"
+    )?;
     for source in &status.sources {
         let lost: u64 = source.lost_bytes.values().sum();
         writeln!(
@@ -47,7 +65,11 @@ fn write_text(status: &Status, out: &mut dyn Write) -> io::Result<()> {
             bytes(lost)
         )?;
     }
-    writeln!(out, "\n{:<16} {:>8} {:>8} {:>8} {:>10} {:>10} {:>10}", "alerter", "queued", "parked", "dead", "oldest", "delivered", "failed")?;
+    writeln!(
+        out,
+        "\n{:<16} {:>8} {:>8} {:>8} {:>10} {:>10} {:>10}",
+        "alerter", "queued", "parked", "dead", "oldest", "delivered", "failed"
+    )?;
     for alerter in &status.alerters {
         writeln!(
             out,
@@ -64,9 +86,23 @@ fn write_text(status: &Status, out: &mut dyn Write) -> io::Result<()> {
             writeln!(out, "  {error}")?;
         }
     }
-    let said: Vec<String> = status.alerts.said.iter().rev().map(|(severity, count)| format!("{count} {severity}")).collect();
-    let said = if said.is_empty() { "none".to_string() } else { said.join(", ") };
-    writeln!(out, "\nalerts: {} firing; said since the start: {said}", status.alerts.firing)
+    let said: Vec<String> = status
+        .alerts
+        .said
+        .iter()
+        .rev()
+        .map(|(severity, count)| format!("{count} {severity}"))
+        .collect();
+    let said = if said.is_empty() {
+        "none".to_string()
+    } else {
+        said.join(", ")
+    };
+    writeln!(
+        out,
+        "\nalerts: {} firing; said since the start: {said}",
+        status.alerts.firing
+    )
 }
 
 fn span(seconds: u64) -> String {

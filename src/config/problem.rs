@@ -74,7 +74,7 @@ pub struct Problems {
 }
 
 impl Problems {
-    pub(super) fn new(mut all: Vec<Problem>) -> Self {
+    pub fn new(mut all: Vec<Problem>) -> Self {
         all.sort();
         all.dedup();
         let more = all.len().saturating_sub(PROBLEMS_MAX);

@@ -14,6 +14,7 @@ mod threads;
 pub mod worker;
 
 use crate::alert::{Composer, Host};
+use crate::cli::RunOptions;
 use crate::alerter::courier::{Courier, Mode};
 use crate::analyzer::stream::Analyzers;
 use crate::collector::{self, Collector};
@@ -44,16 +45,6 @@ const SPENT_BUFFERS: usize = 8;
 /// What couriers get at a stop: below the 90 s after which systemd kills, above one time-out of a webhook.
 const COURIERS_DEADLINE: Duration = Duration::from_secs(15);
 
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Read what is new since the last run, one try per due delivery, return.
-    pub once: bool,
-    /// Another instance holding the state directory is no error.
-    pub single_instance: bool,
-    /// With `once`: the longest that all of it may take.
-    pub deadline: Duration,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     Done,
@@ -62,7 +53,7 @@ pub enum Ended {
 }
 
 /// Runs the service until SIGTERM or SIGINT (or, with `once`, until everything is read).
-pub fn run(settings: Settings, options: &Options) -> Result<Ended> {
+pub fn run(settings: Settings, options: &RunOptions) -> Result<Ended> {
     let lock = match state::lock(&settings.state_dir)? {
         Ok(lock) => lock,
         Err(_) if options.single_instance => return Ok(Ended::AlreadyRunning),
@@ -78,7 +69,7 @@ pub fn run(settings: Settings, options: &Options) -> Result<Ended> {
 
 /// Everything that can fail has been done.
 struct Service {
-    options: Options,
+    options: RunOptions,
     collector: Collector,
     collector_stop: collector::Stop,
     workers: Vec<Worker>,
@@ -93,7 +84,7 @@ struct Service {
 }
 
 impl Service {
-    fn build(settings: Settings, options: &Options, lock: Lock) -> Result<Self> {
+    fn build(settings: Settings, options: &RunOptions, lock: Lock) -> Result<Self> {
         let started = Instant::now();
         let (mut state, incident) = State::open(&settings.state_dir)?;
         if let Some(incident) = &incident {
@@ -252,7 +243,7 @@ fn host(state: &mut State, settings: &Settings) -> Result<Host> {
 fn collector(
     state: &mut State,
     settings: &Settings,
-    options: &Options,
+    options: &RunOptions,
     host: &Host,
     events: Vec<Sender<collector::Event>>,
     spent: Receiver<Vec<u8>>,
@@ -287,7 +278,7 @@ fn collector(
 fn couriers(
     state: &State,
     settings: &Settings,
-    options: &Options,
+    options: &RunOptions,
     keeper: &Sender<keeper::Inbox>,
 ) -> Result<(Vec<Courier>, Vec<Sender<()>>)> {
     let build = |settings: &alerter::Settings| {

@@ -384,7 +384,11 @@ fn fold<'a>(lines: &[&'a str], most: usize) -> Vec<Piece<'a>> {
     // A message, `Type: what went wrong`; frames of Go begin without indentation too, and end with their arguments.
     let says = |line: &str| !line.starts_with(char::is_whitespace) && line.contains(": ") && !line.ends_with(')');
     let head = most.div_ceil(2);
-    let causes: Vec<usize> = (head..lines.len()).rev().filter(|&n| says(lines[n])).take(most - head).collect();
+    let causes: Vec<usize> = (head..lines.len())
+        .rev()
+        .filter(|&n| says(lines[n]))
+        .take(most - head)
+        .collect();
     let head = most - causes.len();
     let shown = (0..lines.len()).map(|n| n < head || causes.contains(&n));
     let mut pieces = Vec::with_capacity(most + 4);

@@ -4,6 +4,7 @@
 
 use crate::alert::Alert;
 use crate::alerter::Delivery;
+use crate::alerter::courier::Outbox;
 use crate::keeper::{Mark, Outcome};
 use crate::record::Level;
 use anyhow::{Context, Result};
@@ -207,7 +208,7 @@ impl Queue {
     }
 
     /// Deliveries in `state` above `after_seq`, ascending.
-    pub fn read(&self, state: &str, after_seq: i64, limit: usize) -> Result<Vec<Delivery>> {
+    fn read(&self, state: &str, after_seq: i64, limit: usize) -> Result<Vec<Delivery>> {
         let mut statement = self.connection.prepare_cached(
             "SELECT seq, tries, payload FROM outbox WHERE alerter = ?1 AND state = ?2 AND seq > ?3 ORDER BY seq LIMIT ?4",
         )?;
@@ -224,6 +225,16 @@ impl Queue {
             });
         }
         Ok(deliveries)
+    }
+}
+
+impl Outbox for Queue {
+    fn next(&mut self, after_seq: i64, limit: usize) -> Result<Vec<Delivery>> {
+        self.read("queued", after_seq, limit)
+    }
+
+    fn parked(&mut self, after_seq: i64, limit: usize) -> Result<Vec<Delivery>> {
+        self.read("parked", after_seq, limit)
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::alerter::courier::Outbox;
 use crate::collector::{FileState, Resume};
 use crate::keeper::{Mark, Outcome};
 use crate::record::Level;
@@ -137,8 +138,8 @@ fn dead_deliveries_are_kept_and_not_read_again() {
             ..outbox::Fill::default()
         }
     );
-    let queue = Queue::new(state.reader().unwrap(), "ops".into());
-    assert!(queue.read("queued", 0, 10).unwrap().is_empty());
+    let mut queue = Queue::new(state.reader().unwrap(), "ops".into());
+    assert!(queue.next(0, 10).unwrap().is_empty());
 }
 
 #[test]
