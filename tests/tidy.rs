@@ -47,7 +47,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
         "alerter",
         &["alert", "analyzer::AnalyzerKind", "record::Level", "keeper", "metrics"],
     ),
-    ("collector", &["metrics"]),
+    ("collector", &["metrics", "alert::id"]),
     (
         "state",
         &[

@@ -2,15 +2,65 @@
 //!
 //! Promises: each byte of each file is handed on once, in order, whatever happens to the file; what cannot be is counted
 //! in the ledger. A file always goes to the same analyzer. Decoding and joining of lines is left to `record`.
+//!
+//! One [`FileKey`] is one incarnation of a file: a file that is truncated or rewritten in place ends, and another begins
+//! under a new key. This file knows the thread and its channels; the rest of the module is driven by it step by step:
+//! `watch` says that something happened, `discover` what the globs name, `files` (with `origin` and `past`) which file
+//! each path is, `follow` reads one of them, `lines` says what of the bytes may be handed on.
 
 pub mod archive;
+mod checkpoint;
+mod discover;
+mod event;
+mod files;
+mod follow;
+mod identity;
+pub mod ledger;
 pub mod lines;
+mod origin;
+mod past;
+mod watch;
 
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+pub use checkpoint::{FileState, Identity, Resume, Resumed};
+pub use discover::Globs;
+pub use event::{Chunk, Event, FileKey, Opened, Row};
+pub use ledger::Ledger;
+pub use watch::Waker;
+
+use anyhow::Context;
+use crossbeam_channel::{Receiver, RecvError, Sender, TryRecvError, TrySendError, bounded, select};
+use discover::Found;
+use files::{Files, Refusal, Tracked};
+use past::Past;
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
+use watch::{News, Watcher};
+
+/// Everything is looked at so often even where inotify tells of changes: it is not told of all.
+const RECONCILE_INTERVAL: Duration = Duration::from_secs(60);
+/// The same on network file systems, which tell of their own host's changes only.
+const NETWORK_INTERVAL: Duration = Duration::from_secs(2);
+/// The same where inotify cannot be used.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// Two looks at everything are at least so far apart, however many directories come and go.
+const RECONCILE_PAUSE: Duration = Duration::from_millis(100);
+/// Files whose end is near are looked at so often.
+const TICK_INTERVAL: Duration = Duration::from_millis(500);
+/// Paths that could not be read are tried again so often.
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
+/// While files are written to faster than this, news is gathered for as long, not taken one by one.
+const GATHER: Duration = Duration::from_millis(2);
+/// The last reading at a stop takes so long at most; what is left is read after the next start.
+const DRAIN_MAX: Duration = Duration::from_secs(2);
+/// How long `run --once` waits for what cannot be decided at once: a copy or an archive that may still grow.
+const ONCE_WAIT_MAX: Duration = Duration::from_secs(8);
+/// Messages to the thread are rare: pings and reloads.
+const CONTROL_MESSAGES: usize = 8;
+/// The kernel's queue is emptied at least so often while much is read.
+const NEWS_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What the collector has to know of one source.
 #[derive(Debug, Clone)]
@@ -37,110 +87,384 @@ pub enum ReadFrom {
     Beginning,
 }
 
-/// A file that is being read, for as long as this process lives. What outlives the process is [`Identity`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct FileKey(pub u32);
-
-/// A run of complete lines of one file. The buffer comes from a pool and goes back to it when the chunk is dropped.
+/// All that a collector begins with.
 #[derive(Debug)]
-pub struct Chunk {
-    pub file: FileKey,
-    /// Raw offset of the first byte.
-    pub offset: u64,
-    /// Complete lines, newlines included (the last one may lack it when the file has ended or the line was cut).
-    pub bytes: Vec<u8>,
-    /// Raw offset behind this chunk: beyond `offset + bytes.len()` where the rest of a line was skipped (`cut`) or a hole
-    /// of NULs was.
-    pub end_offset: u64,
-    /// The last line was longer than `max_line_bytes`: its rest was skipped.
-    pub cut: bool,
-    /// Bytes that the file holds beyond this chunk, as last seen.
-    pub lag_bytes: u64,
-    /// The collector's half of the checkpoint behind this chunk, where it has changed (size seen, tail hash, ledger).
-    pub file_state: Option<Box<FileState>>,
+pub struct Parts {
+    pub sources: Vec<Source>,
+    /// All files that the state knows, finished ones too.
+    pub resumed: Vec<Resumed>,
+    /// When each source was first started, in milliseconds since 1970; a source that is missing starts now.
+    pub first_starts: BTreeMap<String, i64>,
+    pub host_id: String,
+    /// Never read.
+    pub state_dir: PathBuf,
+    /// One per analyzer: a file goes to `file % events.len()`.
+    pub events: Vec<Sender<Event>>,
+    /// Buffers that the analyzers have used up.
+    pub spent: Receiver<Vec<u8>>,
+    /// Read what is there to its end, and return.
+    pub once: bool,
 }
 
-/// What the collector tells the analyzer of one file, in order.
+/// Everything that can wake the collector besides the files. The channel's closing is the stop: everything is read once
+/// more, then the thread returns. After a message or the closing, [`Waker::wake`] must be called.
 #[derive(Debug)]
-pub enum Event {
-    /// A file is read from now on. Comes before all else of this key.
-    Opened(Box<Opened>),
-    Chunk(Chunk),
-    /// The ledger or the identity has changed without data (for example bytes lost, skipped, or a new path).
-    Changed {
-        file: FileKey,
-        file_state: Box<FileState>,
-    },
-    /// No more data of this file will come: open records are closed.
-    Closed {
-        file: FileKey,
-        file_state: Box<FileState>,
-    },
+pub enum Inbox {
+    /// Answered when the thread gets to it.
+    Ping(Sender<()>),
+    /// The sources from now on. Those of the same name go on; the others' files are closed.
+    Reload(Vec<Source>),
 }
 
+/// Stops the collector, and tells it things meanwhile. Dropped, it stops it too, as soon as it wakes.
 #[derive(Debug)]
-pub struct Opened {
-    pub file: FileKey,
-    pub source: Arc<str>,
-    pub path: PathBuf,
-    /// Its row in the state, if it was known there.
-    pub row: Option<i64>,
-    /// Where reading goes on, and what the record assembler left open there.
-    pub resume: Resume,
-    pub file_state: FileState,
-    /// The file's modification time: silence of records left open is counted from here.
-    pub mtime: Option<std::time::SystemTime>,
+pub struct Stop {
+    control: Sender<Inbox>,
+    waker: Waker,
 }
 
-/// The analyzer's half of a checkpoint: where to go on, and what was already said.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Resume {
-    /// Reading goes on here: the lowest start of an open record, else `committed_to`.
-    pub offset: u64,
-    /// Everything below was judged; a record that starts below and is not in `open_starts` is not reported again.
-    pub committed_to: u64,
-    pub open_starts: Vec<u64>,
-    /// Number of the line at `offset` (1-based); none where reading did not begin at the file's beginning.
-    pub line: Option<u64>,
-    /// Name of the format in use, for `auto`.
-    pub format: String,
+impl Stop {
+    /// Everything is read once more, for a limited time, then the thread returns.
+    pub fn stop(self) {
+        let Self { control, waker } = self;
+        drop(control);
+        waker.wake();
+    }
+
+    /// False: the thread has ended.
+    pub fn tell(&self, message: Inbox) -> bool {
+        let sent = self.control.send(message).is_ok();
+        self.waker.wake();
+        sent
+    }
 }
 
-/// The collector's half of a checkpoint: what makes the file the same file after a restart, and its ledger.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileState {
-    pub identity: Identity,
-    /// Made of host id, inode, first line and truncation ordinal when the first line is known; never changes after.
-    pub id: Option<String>,
-    /// How often this inode was truncated while we knew it.
-    pub truncations: u32,
-    /// Largest size seen of this incarnation.
-    pub size_seen: u64,
-    pub ledger: Ledger,
-    /// It was renamed or deleted and read to its end: kept only to recognise it (and its archive) again.
-    pub finished: bool,
+/// The collector: made, asked for its [`Collector::first_sight`], and run by a thread of its own.
+#[derive(Debug)]
+pub struct Collector {
+    files: Files,
+    watcher: Watcher,
+    events: Vec<Sender<Event>>,
+    spent: Receiver<Vec<u8>>,
+    control: Receiver<Inbox>,
+    once: bool,
+    reconcile_due: Instant,
+    retry_due: Instant,
+    reconciled: Instant,
+    on_network: bool,
+    stopping: Option<Instant>,
+    reload: Option<Vec<Source>>,
 }
 
-/// What makes a file the same file.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
-    pub dev: u64,
-    pub ino: u64,
-    /// Hash of the first `head_len` bytes (at most 1 KiB).
-    pub head_hash: u64,
-    pub head_len: u32,
-    /// Hash of the `tail_len` bytes just before the committed-to offset.
-    pub tail_hash: u64,
-    pub tail_len: u32,
+impl Collector {
+    /// # Errors
+    ///
+    /// A glob that is none, or no file descriptor left.
+    pub fn new(parts: Parts) -> anyhow::Result<(Self, Stop)> {
+        raise_descriptor_limit();
+        let waker = Waker::new().context("making an eventfd")?;
+        let mut tracked = Vec::new();
+        for source in parts.sources {
+            let globs = Globs::new(&source.paths, &source.exclude).map_err(anyhow::Error::msg)?;
+            let first_start = parts
+                .first_starts
+                .get(&*source.name)
+                .map(|ms| u64::try_from(*ms).unwrap_or(0));
+            let first_start = first_start.map(|ms| SystemTime::UNIX_EPOCH + Duration::from_millis(ms));
+            tracked.push(Tracked::new(source, globs, first_start.unwrap_or_else(SystemTime::now)));
+        }
+        let own = vec![parts.state_dir.canonicalize().unwrap_or(parts.state_dir)];
+        let mut files = Files::new(tracked, parts.host_id.into(), own);
+        let now = Instant::now();
+        for resumed in parts.resumed {
+            let source = files
+                .tracked
+                .iter()
+                .position(|tracked| tracked.source.name == resumed.source);
+            // The state of a source that is configured no longer is kept, in case it comes back.
+            let Some(source) = source else { continue };
+            let until = (!resumed.file_state.finished).then_some(now + files::COPY_GRACE);
+            files.pasts.push(Past {
+                source,
+                path: resumed.path,
+                resume: resumed.resume,
+                state: resumed.file_state,
+                row: Row::Stored(resumed.row),
+                open: None,
+                until,
+            });
+        }
+        let (control, inbox) = bounded(CONTROL_MESSAGES);
+        let collector = Self {
+            files,
+            watcher: Watcher::new(waker.clone()),
+            events: parts.events,
+            spent: parts.spent,
+            control: inbox,
+            once: parts.once,
+            reconcile_due: now,
+            retry_due: now,
+            reconciled: now,
+            on_network: false,
+            stopping: None,
+            reload: None,
+        };
+        Ok((collector, Stop { control, waker }))
+    }
+
+    /// The host was started again since the state was committed: a file that is shorter than it was lost its tail with
+    /// the power.
+    pub fn boot_changed(&mut self) {
+        self.files.boot_changed = true;
+    }
+
+    /// Paths besides the state that this program writes: its own log.
+    pub fn never_read(&mut self, path: &Path) {
+        self.files
+            .own
+            .push(path.canonicalize().unwrap_or_else(|_| path.to_owned()));
+    }
+
+    /// Finds all files and decides where each is read from, without reading on. What it returns must be committed before
+    /// [`Collector::run`]: else a crash would decide anew. The same are sent again as events by `run`.
+    pub fn first_sight(&mut self) -> Vec<Opened> {
+        self.reconcile();
+        let rows: Vec<Row> = self
+            .files
+            .pasts
+            .iter()
+            .filter(|past| past.until.is_some())
+            .map(|past| past.row)
+            .collect();
+        for row in rows {
+            self.files.find_elsewhere(row, Instant::now());
+        }
+        let opened = self.files.out.iter().filter_map(|event| match event {
+            Event::Opened(opened) => Some((**opened).clone()),
+            Event::Chunk(_) | Event::Changed { .. } | Event::Closed { .. } | Event::Forgotten(_) => None,
+        });
+        opened.collect()
+    }
+
+    /// Follows the files until the control channel is closed (or, `Once`, until all is read). Returns early if the
+    /// analyzers are gone.
+    pub fn run(mut self) {
+        let begun = Instant::now();
+        let mut slept_until = begun;
+        loop {
+            self.take_messages();
+            if self.stopping.is_some() {
+                return self.drain();
+            }
+            self.take_news();
+            if !self.read_due() {
+                return;
+            }
+            let now = Instant::now();
+            if self.once && (!self.files.is_undecided() || now - begun > ONCE_WAIT_MAX) {
+                return;
+            }
+            if now - slept_until < GATHER {
+                self.watcher.wait(GATHER, true);
+            }
+            let idle = self.next_wake(Instant::now());
+            self.watcher.wait(idle, false);
+            slept_until = Instant::now();
+        }
+    }
+
+    /// Reads once more what there is, for a limited time.
+    fn drain(&mut self) {
+        self.take_news();
+        self.reconcile();
+        self.read_due();
+    }
+
+    fn take_messages(&mut self) {
+        loop {
+            match self.control.try_recv() {
+                Ok(message) => self.handle(Ok(message)),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return self.handle(Err(RecvError)),
+            }
+        }
+        if let Some(sources) = self.reload.take() {
+            self.change_sources(sources);
+        }
+    }
+
+    fn handle(&mut self, message: Result<Inbox, RecvError>) {
+        match message {
+            // Who asked may have gone.
+            Ok(Inbox::Ping(answer)) => drop(answer.try_send(())),
+            Ok(Inbox::Reload(sources)) => self.reload = Some(sources),
+            Err(RecvError) => {
+                self.stopping.get_or_insert(Instant::now() + DRAIN_MAX);
+            }
+        }
+    }
+
+    fn take_news(&mut self) {
+        let now = Instant::now();
+        for news in self.watcher.news() {
+            match news {
+                News::Written(path) => self.files.note(&path, false, now),
+                News::Moved(path) => {
+                    // A link, or a file of several names, is watched in its own right: that takes a look at everything.
+                    let is_odd = path
+                        .symlink_metadata()
+                        .is_ok_and(|found| found.is_symlink() || found.nlink() > 1);
+                    if is_odd {
+                        self.reconcile_due = self.reconcile_due.min(self.reconciled + RECONCILE_PAUSE);
+                    }
+                    self.files.note(&path, true, now);
+                }
+                News::Everything => {
+                    self.reconcile_due = self.reconcile_due.min(self.reconciled + RECONCILE_PAUSE);
+                }
+            }
+        }
+        if now >= self.reconcile_due {
+            self.reconcile();
+        } else if now >= self.retry_due {
+            self.retry_due = now + RETRY_INTERVAL;
+            self.files.retry_refused(now);
+        }
+        self.files.tick(now);
+    }
+
+    /// Walks all globs, watches what has to be watched, and compares what is there with what is followed.
+    fn reconcile(&mut self) {
+        /// Directories that appear while we look are looked at again so often.
+        const ROUNDS_MAX: usize = 4;
+        let mut found: Vec<Found> = Vec::new();
+        for _ in 0..ROUNDS_MAX {
+            found = self.files.tracked.iter().map(|tracked| tracked.walked()).collect();
+            let mut directories: BTreeSet<PathBuf> = found.iter().flat_map(|found| found.directories.clone()).collect();
+            let mut single = BTreeSet::new();
+            self.files.aliases.clear();
+            for path in found.iter().flat_map(|found| &found.paths) {
+                if let Some(target) = discover::link_target(path) {
+                    directories.extend(target.parent().map(PathBuf::from));
+                    self.files.aliases.entry(target).or_default().insert(path.clone());
+                } else if identity::is_told_of_elsewhere(path) {
+                    single.insert(path.clone());
+                }
+            }
+            self.on_network = directories.iter().any(|directory| identity::is_network(directory));
+            if !self.watcher.watch_all(&directories, &single) {
+                break;
+            }
+        }
+        let now = Instant::now();
+        self.files.reconcile(&found, now);
+        self.reconciled = now;
+        let interval = match (self.watcher.must_poll(), self.on_network) {
+            (true, _) => POLL_INTERVAL,
+            (false, true) => NETWORK_INTERVAL,
+            (false, false) => RECONCILE_INTERVAL,
+        };
+        self.reconcile_due = now + interval;
+    }
+
+    /// Reads one step of each file in turn until nothing is due; false: the thread must end.
+    fn read_due(&mut self) -> bool {
+        let mut news_due = Instant::now() + NEWS_INTERVAL;
+        let mut spare: Option<Vec<u8>> = None;
+        loop {
+            if !self.send_out() {
+                return false;
+            }
+            let now = Instant::now();
+            if self.stopping.is_some_and(|deadline| now >= deadline) {
+                return false;
+            }
+            let Ok(Some(key)) = self.files.next_due(now) else {
+                return self.send_out();
+            };
+            // The channels bound how many buffers are on their way.
+            let mut buffer = spare.take().or_else(|| self.spent.try_recv().ok()).unwrap_or_default();
+            if !self.files.read(key, &mut buffer, now) {
+                spare = Some(buffer);
+            }
+            if now >= news_due && self.stopping.is_none() {
+                news_due = now + NEWS_INTERVAL;
+                self.take_messages();
+                self.take_news();
+            }
+        }
+    }
+
+    /// Sends what is due to the analyzers; false: they are gone, or it took too long at a stop.
+    fn send_out(&mut self) -> bool {
+        while let Some(event) = self.files.out.pop_front() {
+            let number = match event.file() {
+                Some(FileKey(number)) => number as usize,
+                None => 0,
+            };
+            let analyzer = self.events[number % self.events.len()].clone();
+            let mut unsent = Some(event);
+            while let Some(event) = unsent.take() {
+                if let Some(deadline) = self.stopping {
+                    if analyzer.send_deadline(event, deadline).is_err() {
+                        return false;
+                    }
+                    continue;
+                }
+                let event = match analyzer.try_send(event) {
+                    Ok(()) => continue,
+                    Err(TrySendError::Disconnected(_)) => return false,
+                    Err(TrySendError::Full(event)) => event,
+                };
+                select! {
+                    send(analyzer, event) -> sent => if sent.is_err() {
+                        return false;
+                    },
+                    recv(self.control) -> message => {
+                        unsent = Some(event);
+                        self.handle(message);
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    /// How long nothing has to be done unless there is news.
+    fn next_wake(&mut self, now: Instant) -> Duration {
+        let mut wake = self.reconcile_due;
+        if self.files.refused.values().any(Refusal::is_passing) {
+            wake = wake.min(self.retry_due);
+        }
+        if self.files.needs_tick() {
+            wake = wake.min(now + TICK_INTERVAL);
+        }
+        let throttled = match self.files.next_due_in(now) {
+            Some(wait) => now + wait,
+            None => wake,
+        };
+        wake.min(throttled).saturating_duration_since(now)
+    }
+
+    fn change_sources(&mut self, sources: Vec<Source>) {
+        if let Err(error) = self.files.change_sources(sources) {
+            // `check` has compiled the same globs: it cannot come to this.
+            log::error!("reloading sources: {error}");
+        }
+        self.reconcile();
+    }
 }
 
-/// Where the bytes of one incarnation of a file went: largest size seen = judged + skipped + lost + pending.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ledger {
-    /// Bytes not read on purpose, by reason (`read_from_end`, `ignore_older`, `cut`, `nul`, `hole`, `archive_known`).
-    pub skipped: BTreeMap<String, u64>,
-    /// Bytes that could not be read, by reason (`deleted`, `truncated`, `power_cut`, `poison`).
-    pub lost: BTreeMap<String, u64>,
-    /// Moments at which lines may have been lost that nobody could see (between copy and truncate).
-    pub possible_losses: u64,
+/// Every followed file holds a descriptor, so that it can be read to its end when it has been deleted.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    // Without the right to raise it the old limit holds.
+    let _ = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        },
+    );
 }

@@ -95,6 +95,8 @@ impl Worker {
                 let found = self.collect(&file.source.clone(), |sink| file.stream.close_all(sink));
                 self.send(key, &mut file, found, Some(file_state), true)
             }
+            // The keeper keeps finished rows as long as it likes.
+            Event::Forgotten(_) => Ok(()),
         }
     }
 

@@ -1,0 +1,64 @@
+//! What outlives the process: where reading of a file goes on, what makes it the same file, and its ledger.
+
+use super::ledger::Ledger;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What the last process left: one file's committed state.
+#[derive(Debug, Clone)]
+pub struct Resumed {
+    pub source: Arc<str>,
+    pub path: PathBuf,
+    pub resume: Resume,
+    pub file_state: FileState,
+    /// The row's id in the state.
+    pub row: i64,
+}
+
+/// The analyzer's half of a checkpoint: where to go on, and what was already said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Resume {
+    /// Reading goes on here: the lowest start of an open record, else `committed_to`.
+    pub offset: u64,
+    /// Everything below was judged; a record that starts below and is not in `open_starts` is not reported again.
+    pub committed_to: u64,
+    pub open_starts: Vec<u64>,
+    /// Number of the line at `offset` (1-based); none where reading did not begin at the file's beginning.
+    pub line: Option<u64>,
+    /// Name of the format in use, for `auto`.
+    pub format: String,
+}
+
+/// The collector's half of a checkpoint: what makes the file the same file after a restart, and its ledger.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FileState {
+    pub identity: Identity,
+    /// Made of host id, inode, first line and truncation ordinal when the first line is known; never changes after.
+    pub id: Option<String>,
+    /// How often this inode was truncated while we knew it.
+    pub truncations: u32,
+    /// Largest size seen of this incarnation.
+    pub size_seen: u64,
+    pub ledger: Ledger,
+    /// It was renamed or deleted and read to its end: kept only to recognise it (and its archive) again.
+    pub finished: bool,
+    /// At this offset the rest of a line that was cut goes on: it is skipped up to its newline.
+    pub cut_at: Option<u64>,
+}
+
+/// What makes a file the same file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Identity {
+    pub dev: u64,
+    pub ino: u64,
+    /// Hash of the first `head_len` bytes (at most 1 KiB).
+    pub head_hash: u64,
+    pub head_len: u32,
+    /// Hash of the `tail_len` bytes just before `tail_end`, the end of the last chunk (the committed-to offset).
+    pub tail_hash: u64,
+    pub tail_len: u32,
+    pub tail_end: u64,
+}

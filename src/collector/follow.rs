@@ -1,0 +1,485 @@
+//! One file that is being followed: reading it step by step, and noticing that it is no longer what it was.
+//!
+//! An unfinished line is not kept in memory but read again from its beginning, so that ten thousand files cost no
+//! buffers. Before bytes are handed on, the bytes before the offset are compared with what was read: a file that was
+//! truncated and filled again past the offset is seen, whatever its size. Whether its name still leads to it is the
+//! business of `files`.
+
+use super::identity::{self, TAIL_BYTES};
+use super::ledger::skipped;
+use super::lines::{self, Cut, Limits};
+use super::{Chunk, FileKey, FileState, Opened, Resume};
+use rustix::fs::SeekFrom;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What one step reads at most, unless a single line may be longer.
+pub const CHUNK_BYTES: usize = 256 * 1024;
+/// So many buffers full of NULs are looked through in one step.
+const NUL_BUFFERS_PER_STEP: usize = 16;
+
+/// Whether the file's name still leads to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    Named,
+    /// It has a name that no glob matches, since then.
+    Rotated(Instant),
+    /// It has no name any more.
+    Deleted(Instant),
+}
+
+#[derive(Debug)]
+pub struct Followed {
+    pub key: FileKey,
+    /// The row of the state that goes on here.
+    pub row: Option<i64>,
+    /// Index of its source.
+    pub source: usize,
+    pub path: PathBuf,
+    pub state: FileState,
+    pub resume: Resume,
+    pub life: Life,
+    /// When its name was taken by another file: then its last line may be complete without a newline.
+    pub renamed: Option<Instant>,
+    pub last_data: Instant,
+    /// The next byte to hand on; always the beginning of a line but for `state.cut_at`.
+    pub position: u64,
+    /// The size and modification time at which it was last read to its end.
+    pub read_at: Option<(u64, i64, u32)>,
+    content: Content,
+    /// Below this offset everything is in the ledger already.
+    counted_to: u64,
+    /// From `position` to here are only NULs.
+    nul_to: u64,
+}
+
+/// Where the bytes come from.
+pub enum Content {
+    File(File),
+    Archive(Archive),
+    /// Closed to spare descriptors; opened again by its path.
+    Closed,
+}
+
+impl std::fmt::Debug for Content {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Content::File(_) => "File",
+            Content::Archive(_) => "Archive",
+            Content::Closed => "Closed",
+        })
+    }
+}
+
+/// A compressed file: it can only be read once, from the beginning.
+pub struct Archive {
+    pub reader: Box<dyn io::Read + Send>,
+    /// Decompressed bytes read and not handed on yet; they begin at `at`.
+    pub carry: Vec<u8>,
+    pub at: u64,
+    pub ended: bool,
+}
+
+impl Archive {
+    pub fn new(reader: Box<dyn io::Read + Send>) -> Self {
+        Self {
+            reader,
+            carry: Vec::new(),
+            at: 0,
+            ended: false,
+        }
+    }
+}
+
+/// What one step gave.
+#[derive(Debug)]
+pub enum Step {
+    Chunk(Chunk),
+    /// Nothing to hand on now.
+    Idle,
+    /// It was truncated, or its bytes before the offset changed: this incarnation has ended.
+    Restarted,
+}
+
+impl Followed {
+    /// Reads on at `resume.offset`.
+    pub fn new(key: FileKey, source: usize, path: PathBuf, content: Content, resume: Resume, state: FileState) -> Self {
+        Self {
+            key,
+            row: None,
+            source,
+            path,
+            life: Life::Named,
+            renamed: None,
+            last_data: Instant::now(),
+            position: resume.offset,
+            read_at: None,
+            content,
+            counted_to: resume.committed_to.max(resume.offset),
+            nul_to: 0,
+            state,
+            resume,
+        }
+    }
+
+    pub fn opened(&self, source: &Arc<str>) -> Opened {
+        let mtime = self
+            .file()
+            .and_then(|file| file.metadata().ok())
+            .and_then(|metadata| metadata.modified().ok());
+        Opened {
+            file: self.key,
+            row: self.row,
+            source: source.clone(),
+            path: self.path.clone(),
+            resume: self.resume.clone(),
+            file_state: self.state.clone(),
+            mtime,
+        }
+    }
+
+    pub fn file(&self) -> Option<&File> {
+        match &self.content {
+            Content::File(file) => Some(file),
+            Content::Archive(_) | Content::Closed => None,
+        }
+    }
+
+    pub fn is_archive(&self) -> bool {
+        matches!(self.content, Content::Archive(_))
+    }
+
+    pub fn is_closed(&self) -> bool {
+        matches!(self.content, Content::Closed)
+    }
+
+    pub fn set_content(&mut self, content: Content) {
+        self.content = content;
+        self.read_at = None;
+    }
+
+    /// Bytes of the file that were seen and not handed on or counted.
+    pub fn unread_bytes(&self) -> u64 {
+        self.state.size_seen.saturating_sub(self.counted_to)
+    }
+
+    /// Notes that the file was seen with this size.
+    pub fn saw_size(&mut self, size: u64) {
+        self.state.size_seen = self.state.size_seen.max(size);
+    }
+
+    /// Skips what lies before `to` at first sight, for `reason`.
+    pub fn begin_at(&mut self, to: u64, reason: &'static str) -> io::Result<()> {
+        self.saw_size(to);
+        self.count(self.position, to, Fate::Skipped(reason));
+        self.position = to;
+        self.resume = Resume {
+            offset: to,
+            committed_to: to,
+            ..Resume::default()
+        };
+        if let Content::File(file) = &self.content {
+            let from = to.saturating_sub(TAIL_BYTES as u64);
+            let before = identity::read_at(file, from, (to - from) as usize)?;
+            self.state.identity.set_tail(to, &before);
+        }
+        Ok(())
+    }
+
+    /// Goes on at `position`, the end of a file that has become shorter by `gone` bytes that were read.
+    pub fn resume_at(&mut self, position: u64, reason: &'static str, gone: u64) {
+        self.position = position;
+        self.counted_to = position;
+        self.state.cut_at = None;
+        // What went had been judged: it is lost in the file, not to us. The ledger keeps the balance.
+        let ledger = &mut self.state.ledger;
+        ledger.handed_on = ledger.handed_on.saturating_sub(gone);
+        ledger.lose(reason, gone);
+        if let Content::File(file) = &self.content {
+            let from = position.saturating_sub(TAIL_BYTES as u64);
+            let before = identity::read_at(file, from, (position - from) as usize).unwrap_or_default();
+            self.state.identity.set_tail(position, &before);
+        }
+    }
+
+    /// Reads one run of complete lines into `buffer`, which goes away with the chunk if there is one. `ended`: nobody will write to it again, so its last line is
+    /// complete as it is.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading; the position stays.
+    pub fn step(&mut self, buffer: &mut Vec<u8>, limits: Limits, host_id: &str, ended: bool) -> io::Result<Step> {
+        buffer.clear();
+        match std::mem::replace(&mut self.content, Content::Closed) {
+            Content::File(file) => {
+                let step = self.step_file(&file, buffer, limits, host_id, ended);
+                self.content = Content::File(file);
+                step
+            }
+            Content::Archive(mut archive) => {
+                let step = self.step_archive(&mut archive, buffer, limits, host_id);
+                self.content = Content::Archive(archive);
+                step
+            }
+            Content::Closed => Ok(Step::Idle),
+        }
+    }
+
+    fn step_file(
+        &mut self,
+        file: &File,
+        buffer: &mut Vec<u8>,
+        limits: Limits,
+        host_id: &str,
+        ended: bool,
+    ) -> io::Result<Step> {
+        let stat = rustix::fs::fstat(file)?;
+        let size = u64::try_from(stat.st_size).unwrap_or(0);
+        if size < self.position.max(self.state.identity.tail_end) {
+            return Ok(Step::Restarted);
+        }
+        self.saw_size(size);
+        let from = self.position;
+        let wanted = CHUNK_BYTES.max(limits.window_bytes());
+        buffer.reserve_exact(wanted);
+        let read = rustix::io::pread(file, rustix::buffer::spare_capacity(buffer), from)?;
+        // After the read: what was truncated before it is noticed here, and what is truncated later does no harm.
+        let Some(before) = self.verified_tail(file)? else {
+            return Ok(Step::Restarted);
+        };
+        self.saw_size(from + read as u64);
+        let whole = from + read as u64 >= self.state.size_seen;
+        let mark = limits.newline.byte_order_mark();
+        let mark = if from == 0 && buffer.starts_with(mark) {
+            mark.len()
+        } else {
+            0
+        };
+        let skipping = self.state.cut_at == Some(from);
+        let mut cut = lines::cut(&buffer[mark..], limits, skipping, ended && whole);
+        if cut.next == 0 {
+            let nul = buffer[mark..].iter().all(|byte| *byte == 0) && read > 0;
+            let after = if nul {
+                self.end_of_nuls(file, limits, from + mark as u64)?
+            } else {
+                None
+            };
+            let Some(after) = after else {
+                self.read_at = Some((size, stat.st_mtime, stat.st_mtime_nsec as u32));
+                return Ok(Step::Idle);
+            };
+            let length = (after - from) as usize - mark;
+            cut = Cut {
+                start: length,
+                end: length,
+                next: length,
+                ..Cut::default()
+            };
+            buffer.clear();
+        }
+        let next = from + (mark + cut.next) as u64;
+        self.state.identity.grow_head(file, size)?;
+        if self.state.id.is_none() {
+            let head = identity::read_at(file, 0, identity::HEAD_BYTES)?;
+            self.state
+                .name_by(host_id, &head[mark.min(head.len())..], limits.newline, ended);
+        }
+        if next > self.state.identity.tail_end {
+            let contiguous = self.state.identity.tail_end == from;
+            let tail = match buffer.get(..mark + cut.next) {
+                Some(read) if read.len() >= TAIL_BYTES => read[read.len() - TAIL_BYTES..].to_vec(),
+                Some(read) if contiguous => [&before, read].concat(),
+                Some(_) | None => {
+                    let begin = next.saturating_sub(TAIL_BYTES as u64);
+                    identity::read_at(file, begin, (next - begin) as usize)?
+                }
+            };
+            self.state.identity.set_tail(next, &tail);
+        }
+        self.count(from, from + mark as u64, Fate::Skipped(skipped::BYTE_ORDER_MARK));
+        Ok(Step::Chunk(self.chunk(std::mem::take(buffer), mark, cut, size)))
+    }
+
+    /// Makes the chunk of `buffer[mark..]`, which was read at the position, and moves the position behind it.
+    fn chunk(&mut self, mut buffer: Vec<u8>, mark: usize, cut: Cut, size: u64) -> Chunk {
+        let base = self.position + mark as u64;
+        let at = |index: usize| base + index as u64;
+        self.count(base, at(cut.rest), Fate::Skipped(skipped::CUT));
+        self.count(at(cut.rest), at(cut.start), Fate::Skipped(skipped::NUL));
+        self.count(at(cut.start), at(cut.end), Fate::HandedOn);
+        self.count(at(cut.end), at(cut.next), Fate::Skipped(skipped::CUT));
+        self.position = at(cut.next);
+        self.state.cut_at = cut.skipping.then_some(self.position);
+        self.last_data = Instant::now();
+        self.nul_to = 0;
+        if cut.start < cut.end {
+            buffer.truncate(mark + cut.end);
+            buffer.drain(..mark + cut.start);
+        } else {
+            buffer.clear();
+        }
+        Chunk {
+            file: self.key,
+            offset: at(cut.start),
+            bytes: buffer,
+            end_offset: self.position,
+            cut: cut.cut,
+            lag_bytes: size.saturating_sub(self.position),
+            file_state: Some(Box::new(self.state.clone())),
+        }
+    }
+
+    /// The bytes before the last known offset if they are what they were, else none.
+    fn verified_tail(&self, file: &File) -> io::Result<Option<Vec<u8>>> {
+        let known = &self.state.identity;
+        let length = known.tail_len as usize;
+        let before = identity::read_at(file, known.tail_end - u64::from(known.tail_len), length)?;
+        let same = before.len() == length && identity::content_hash(&before) == known.tail_hash;
+        Ok((length == 0 || same).then_some(before))
+    }
+
+    /// Whether the file still holds what was read, when nothing seems to have been added.
+    pub fn is_intact(&self) -> io::Result<bool> {
+        match self.file() {
+            Some(file) => {
+                let size = u64::try_from(rustix::fs::fstat(file)?.st_size).unwrap_or(0);
+                let long_enough = size >= self.position.max(self.state.identity.tail_end);
+                Ok(long_enough && self.verified_tail(file)?.is_some())
+            }
+            None => Ok(true),
+        }
+    }
+
+    /// `from` begins a run of NULs: the unit at which something else begins, if there is one.
+    fn end_of_nuls(&mut self, file: &File, limits: Limits, from: u64) -> io::Result<Option<u64>> {
+        let width = limits.newline.width() as u64;
+        let mut at = self.nul_to.max(from);
+        for _ in 0..NUL_BUFFERS_PER_STEP {
+            at = match rustix::fs::seek(file, SeekFrom::Data(at)) {
+                Ok(data) => data.max(at),
+                // A hole up to the end: it may still be filled.
+                Err(rustix::io::Errno::NXIO) => return Ok(None),
+                // A file system that knows no holes: read through.
+                Err(_) => at,
+            };
+            let bytes = identity::read_at(file, at, CHUNK_BYTES)?;
+            if let Some(text) = bytes.iter().position(|byte| *byte != 0) {
+                let text = at + text as u64;
+                return Ok(Some(text - (text - from) % width).filter(|end| *end > from));
+            }
+            if bytes.is_empty() {
+                return Ok(None);
+            }
+            at += bytes.len() as u64;
+            self.nul_to = at;
+        }
+        Ok(None)
+    }
+
+    fn step_archive(
+        &mut self,
+        archive: &mut Archive,
+        buffer: &mut Vec<u8>,
+        limits: Limits,
+        host_id: &str,
+    ) -> io::Result<Step> {
+        let wanted = CHUNK_BYTES.max(limits.window_bytes());
+        if archive.carry.len() < wanted && !archive.ended {
+            let missing = (wanted - archive.carry.len()) as u64;
+            let read = archive.reader.by_ref().take(missing).read_to_end(&mut archive.carry)?;
+            archive.ended = (read as u64) < missing;
+        }
+        self.saw_size(archive.at + archive.carry.len() as u64);
+        if archive.at < self.position {
+            return Ok(match self.pass_over_known(archive) {
+                true => Step::Idle,
+                false => Step::Restarted,
+            });
+        }
+        let mark = limits.newline.byte_order_mark();
+        let mark = if self.position == 0 && archive.carry.starts_with(mark) {
+            mark.len()
+        } else {
+            0
+        };
+        let skipping = self.state.cut_at == Some(self.position);
+        let cut = lines::cut(&archive.carry[mark..], limits, skipping, archive.ended);
+        if cut.next == 0 {
+            return Ok(Step::Idle);
+        }
+        if self.position == 0 {
+            let head = &archive.carry[..archive.carry.len().min(identity::HEAD_BYTES)];
+            self.state.identity.head_hash = identity::content_hash(head);
+            self.state.identity.head_len = head.len() as u32;
+            self.state
+                .name_by(host_id, &head[mark..], limits.newline, archive.ended);
+        }
+        let next = mark + cut.next;
+        self.state
+            .identity
+            .set_tail(self.position + next as u64, &archive.carry[..next]);
+        self.count(
+            self.position,
+            self.position + mark as u64,
+            Fate::Skipped(skipped::BYTE_ORDER_MARK),
+        );
+        buffer.extend_from_slice(&archive.carry[..next]);
+        archive.carry.drain(..next);
+        archive.at += next as u64;
+        let size = archive.at + archive.carry.len() as u64;
+        Ok(Step::Chunk(self.chunk(std::mem::take(buffer), mark, cut, size)))
+    }
+
+    /// Passes over what was read before it was compressed; false: it does not hold what was read.
+    fn pass_over_known(&self, archive: &mut Archive) -> bool {
+        let known = self.position - archive.at;
+        let carried = archive.carry.len();
+        if known > carried as u64 {
+            // The bytes just before the position are kept, to be compared.
+            let done = if archive.ended {
+                carried
+            } else {
+                carried.saturating_sub(TAIL_BYTES)
+            };
+            archive.carry.drain(..done);
+            archive.at += done as u64;
+            return true;
+        }
+        let (known, identity) = (known as usize, &self.state.identity);
+        let tail = known
+            .checked_sub(identity.tail_len as usize)
+            .map(|from| &archive.carry[from..known]);
+        let same = match tail {
+            Some(tail) if identity.tail_end == self.position => identity::content_hash(tail) == identity.tail_hash,
+            Some(_) | None => true,
+        };
+        archive.carry.drain(..known);
+        archive.at += known as u64;
+        same
+    }
+
+    /// Whether an archive was read to its end.
+    pub fn is_exhausted(&self) -> bool {
+        match &self.content {
+            Content::Archive(archive) => archive.ended && archive.carry.is_empty(),
+            Content::File(_) | Content::Closed => false,
+        }
+    }
+
+    fn count(&mut self, from: u64, to: u64, fate: Fate) {
+        let bytes = to.saturating_sub(from.max(self.counted_to));
+        self.counted_to = self.counted_to.max(to);
+        match fate {
+            Fate::HandedOn => self.state.ledger.handed_on += bytes,
+            Fate::Skipped(reason) => self.state.ledger.skip(reason, bytes),
+        }
+    }
+}
+
+enum Fate {
+    HandedOn,
+    Skipped(&'static str),
+}

@@ -1,0 +1,196 @@
+//! What makes a file the same file: device, inode, the hash of its head, and the hash of the bytes before the offset.
+//!
+//! No part is trusted alone: inodes are reused as soon as a file is compressed, heads are alike where every file begins
+//! with the same banner, and device numbers change when a file system is mounted again. There is no minimum size: the
+//! head grows with the file up to [`HEAD_BYTES`].
+
+use super::{FileState, Identity};
+use rustix::fs::{AtFlags, StatxFlags};
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+/// Bytes at the beginning of a file that are hashed.
+pub const HEAD_BYTES: usize = 1024;
+/// Bytes before the offset that are hashed.
+pub const TAIL_BYTES: usize = 512;
+
+/// A hash of content (FNV-1a, 64 bits, <http://www.isthe.com/chongo/tech/comp/fnv/>): it tells files apart by accident,
+/// not against an attacker, who could write the log anyway.
+pub fn content_hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// Reads up to `length` bytes at `offset`; fewer only at the end of the file.
+pub fn read_at(file: &File, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; length];
+    let mut filled = 0;
+    while filled < length {
+        match rustix::io::pread(file, &mut bytes[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
+}
+
+impl Identity {
+    /// Takes the hash of the bytes before `offset`, given those bytes or more of them.
+    pub fn set_tail(&mut self, offset: u64, before: &[u8]) {
+        let tail = &before[before.len().saturating_sub(TAIL_BYTES)..];
+        self.tail_hash = content_hash(tail);
+        self.tail_len = tail.len() as u32;
+        self.tail_end = offset;
+    }
+
+    /// Takes the hash of the head, as long as it still grows.
+    pub fn grow_head(&mut self, file: &File, size: u64) -> io::Result<()> {
+        if (self.head_len as usize) < HEAD_BYTES && u64::from(self.head_len) < size {
+            let head = read_at(file, 0, HEAD_BYTES)?;
+            self.head_hash = content_hash(&head);
+            self.head_len = head.len() as u32;
+        }
+        Ok(())
+    }
+
+    /// Whether a file that holds `size` bytes and is read by `read` holds what was read under this identity.
+    pub fn holds(&self, size: u64, mut read: impl FnMut(u64, usize) -> io::Result<Vec<u8>>) -> io::Result<Match> {
+        let head_len = self.head_len as usize;
+        if size >= u64::from(self.head_len) {
+            let head = read(0, head_len)?;
+            if head.len() == head_len && content_hash(&head) != self.head_hash {
+                return Ok(Match::Differs);
+            }
+        }
+        if size < self.tail_end {
+            return Ok(Match::Shorter {
+                head_known: size >= u64::from(self.head_len),
+            });
+        }
+        let tail_len = self.tail_len as usize;
+        let tail = read(self.tail_end - u64::from(self.tail_len), tail_len)?;
+        Ok(match tail.len() == tail_len && content_hash(&tail) == self.tail_hash {
+            true => Match::Same,
+            false => Match::Differs,
+        })
+    }
+}
+
+/// What the content of a file says about an identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Match {
+    /// Head and tail are there; the file may go on behind.
+    Same,
+    /// Shorter than what was read; `head_known`: its head is there, and the same.
+    Shorter {
+        head_known: bool,
+    },
+    Differs,
+}
+
+impl FileState {
+    /// Gives the file its id as soon as its first line is known (`head`: the bytes at its beginning).
+    pub(super) fn name_by(&mut self, host_id: &str, head: &[u8], newline: super::lines::Newline, ended: bool) {
+        let end = newline
+            .first_end(head)
+            .or((ended || head.len() >= HEAD_BYTES).then_some(head.len()));
+        if let (None, Some(end)) = (&self.id, end) {
+            let first_line = &head[..end];
+            self.id = Some(crate::alert::id::of_file(
+                host_id,
+                self.identity.ino,
+                first_line,
+                self.truncations,
+            ));
+        }
+    }
+}
+
+/// When the file was born, as far as its file system tells.
+pub fn birth(file: &File) -> Option<SystemTime> {
+    let stat = rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::BTIME).ok()?;
+    let known = stat.stx_mask & StatxFlags::BTIME.bits() != 0 && stat.stx_btime.tv_sec > 0;
+    let since_epoch = Duration::new(u64::try_from(stat.stx_btime.tv_sec).ok()?, stat.stx_btime.tv_nsec);
+    known.then(|| SystemTime::UNIX_EPOCH + since_epoch)
+}
+
+/// Whether `path` lies on a file system whose changes may not be told by inotify, and whose device numbers may change.
+pub fn is_network(path: &Path) -> bool {
+    // statfs(2): NFS, CIFS, SMB2, FUSE, 9p, Ceph, AFS, Coda.
+    const MAGICS: [u32; 8] = [
+        0x6969,
+        0xff53_4d42,
+        0xfe53_4d42,
+        0x6573_5546,
+        0x0102_1997,
+        0x00c3_6400,
+        0x5346_414f,
+        0x7375_7245,
+    ];
+    rustix::fs::statfs(path).is_ok_and(|stat| MAGICS.contains(&(stat.f_type as u32)))
+}
+
+/// Whether writing to `path` may not be told to the watchers of its directory: it has other names, or it is mounted.
+pub fn is_told_of_elsewhere(path: &Path) -> bool {
+    let mount = |path: &Path| {
+        let wanted = StatxFlags::NLINK | StatxFlags::MNT_ID;
+        rustix::fs::statx(rustix::fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW, wanted).ok()
+    };
+    let Some(file) = mount(path) else { return false };
+    let directory = path.parent().and_then(mount);
+    file.stx_nlink > 1 || directory.is_some_and(|directory| directory.stx_mnt_id != file.stx_mnt_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn file(content: &[u8]) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(content).unwrap();
+        file
+    }
+
+    fn identity(content: &[u8], offset: usize) -> Identity {
+        let mut identity = Identity::default();
+        identity.grow_head(&file(content), content.len() as u64).unwrap();
+        identity.set_tail(offset as u64, &content[..offset]);
+        identity
+    }
+
+    fn matching(identity: &Identity, content: &[u8]) -> Match {
+        let file = file(content);
+        identity
+            .holds(content.len() as u64, |offset, length| read_at(&file, offset, length))
+            .unwrap()
+    }
+
+    #[test]
+    fn file_that_only_grew_is_the_same() {
+        let known = identity(b"one\ntwo\n", 8);
+        assert_eq!(matching(&known, b"one\ntwo\nthree\n"), Match::Same);
+    }
+
+    #[test]
+    fn identical_head_is_not_enough() {
+        let banner = "x".repeat(2 * HEAD_BYTES);
+        let known = identity(format!("{banner}one\n").as_bytes(), banner.len() + 4);
+        assert_eq!(matching(&known, format!("{banner}two\n").as_bytes()), Match::Differs);
+        assert_eq!(matching(&known, banner.as_bytes()), Match::Shorter { head_known: true });
+    }
+
+    #[test]
+    fn other_beginning_under_the_same_inode_is_another_file() {
+        assert_eq!(
+            matching(&identity(b"one\ntwo\n", 8), b"uno\ntwo\nthree\n"),
+            Match::Differs
+        );
+    }
+}

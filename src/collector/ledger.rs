@@ -1,0 +1,79 @@
+//! The ledger of one incarnation of a file: where each of its bytes went.
+//!
+//! Promises: `size_seen = handed_on + skipped + lost + pending`, where pending is what lies between the position and the
+//! largest size seen. [`FileState::pending_bytes`] computes it and the tests of `collector` check that it balances.
+
+use super::FileState;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Where the bytes of one incarnation of a file went: largest size seen = judged + skipped + lost + pending.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ledger {
+    /// Bytes handed on to be judged, each counted once, also when a restart reads it again.
+    pub handed_on: u64,
+    /// Bytes not read on purpose, by reason: see [`skipped`].
+    pub skipped: BTreeMap<String, u64>,
+    /// Bytes that could not be read, by reason: see [`lost`].
+    pub lost: BTreeMap<String, u64>,
+    /// Moments at which lines may have been lost that nobody could see (between copy and truncate).
+    pub possible_losses: u64,
+}
+
+/// Reasons of bytes that are not read on purpose.
+pub mod skipped {
+    pub const READ_FROM_END: &str = "read_from_end";
+    pub const IGNORE_OLDER: &str = "ignore_older";
+    pub const CUT: &str = "cut";
+    pub const NUL: &str = "nul";
+    pub const BYTE_ORDER_MARK: &str = "byte_order_mark";
+    /// The same bytes were read from the file that this one is a copy of.
+    pub const COPY_KNOWN: &str = "copy_known";
+    pub const ARCHIVE_KNOWN: &str = "archive_known";
+}
+
+/// Reasons of bytes that could not be read.
+pub mod lost {
+    pub const DELETED: &str = "deleted";
+    pub const TRUNCATED: &str = "truncated";
+    pub const POWER_CUT: &str = "power_cut";
+    pub const POISON: &str = "poison";
+    pub const UNREADABLE: &str = "unreadable";
+}
+
+impl Ledger {
+    pub fn skip(&mut self, reason: &'static str, bytes: u64) {
+        add(&mut self.skipped, reason, bytes);
+    }
+
+    pub fn lose(&mut self, reason: &'static str, bytes: u64) {
+        add(&mut self.lost, reason, bytes);
+    }
+
+    pub fn skipped_bytes(&self) -> u64 {
+        self.skipped.values().sum()
+    }
+
+    pub fn lost_bytes(&self) -> u64 {
+        self.lost.values().sum()
+    }
+}
+
+impl FileState {
+    /// Bytes seen in the file that are neither judged nor skipped nor lost yet.
+    pub fn pending_bytes(&self) -> u64 {
+        let done = self.ledger.handed_on + self.ledger.skipped_bytes() + self.ledger.lost_bytes();
+        self.size_seen.saturating_sub(done)
+    }
+}
+
+fn add(entries: &mut BTreeMap<String, u64>, reason: &str, bytes: u64) {
+    if bytes == 0 {
+        return;
+    }
+    match entries.get_mut(reason) {
+        Some(count) => *count += bytes,
+        None => drop(entries.insert(reason.to_owned(), bytes)),
+    }
+}
