@@ -79,8 +79,13 @@ struct Walk<'a> {
     /// Behind the stamp and its bracket, if the line begins with it.
     stamp_end: usize,
     level: Option<Level>,
+    /// Where the message begins, when the level's own shape tells.
+    message_at: Option<usize>,
+    /// Since the last stamp.
     words: usize,
     numbers: usize,
+    /// Numbers and brackets anywhere: a line of fields, not a sentence.
+    opaques: usize,
     tokens: usize,
     /// The line begins with two or more spaces.
     indented: bool,
@@ -97,8 +102,10 @@ impl<'a> Walk<'a> {
             stamp: None,
             stamp_end: 0,
             level: None,
+            message_at: None,
             words: 0,
             numbers: 0,
+            opaques: 0,
             tokens: 0,
             indented: false,
             gap: 0,
@@ -145,7 +152,10 @@ impl<'a> Walk<'a> {
             };
             self.tokens += 1;
             match step {
-                Step::Next(before) => self.before = before,
+                Step::Next(before) => {
+                    self.opaques += usize::from(before == Before::Opaque);
+                    self.before = before;
+                }
                 Step::Level(level) => {
                     self.level = Some(level);
                     return;
@@ -201,12 +211,8 @@ impl<'a> Walk<'a> {
             return Step::Stop;
         }
         let text = &self.bytes[self.at..self.at + len];
-        // ESXi: `cpu1:1234)WARNING: …`.
-        if let Some(close) = memchr::memchr(b')', text)
-            && close + 1 < len
-            && !text[..close].contains(&b'(')
-        {
-            self.at += close + 1;
+        if let Some(len) = token::cpu_len(text) {
+            self.at += len;
             return Step::Next(Before::Opaque);
         }
         self.at += len;
@@ -315,6 +321,8 @@ impl<'a> Walk<'a> {
         }
         if len == 1 && self.stamp.is_some() {
             if let Some(level) = self.letter(word[0], rest) {
+                // logcat: `W Tag: message`, `W/Tag(12): message`.
+                self.message_at = token::logcat_tag_len(&rest[2.min(rest.len())..]).map(|len| self.at + 2 + len);
                 self.at += 1;
                 return Step::Level(level);
             }
@@ -389,7 +397,9 @@ impl<'a> Walk<'a> {
             return (padded && b"iwefd".contains(&letter)).then(|| level::from_letter(letter.to_ascii_uppercase()))?;
         }
         if after.first() == Some(&b'/') {
-            return token::is_logcat_tag(&after[1..]).then(|| level::from_letter(letter))?;
+            return token::logcat_tag_len(&after[1..])
+                .is_some()
+                .then(|| level::from_letter(letter))?;
         }
         let blank = matches!(after.first(), None | Some(b' ' | b'\t'));
         let signed = after.starts_with(b" | ") || after.starts_with(b"  ");
@@ -405,7 +415,16 @@ impl<'a> Walk<'a> {
         if len > 80 || token::is_http_method(text) {
             return Step::Stop;
         }
+        if let (Some(len), Some(_)) = (token::cpu_len(text), self.stamp) {
+            self.at += len;
+            return Step::Next(Before::Opaque);
+        }
         let kind = token::kind(text);
+        let before = if kind == token::Kind::Colon || text.last() == Some(&b']') {
+            Before::Colon
+        } else {
+            Before::Word
+        };
         if self.stamp.is_none() {
             // Before a stamp only names and labels: `web-1 | …`, `KERNDTLB 1117869876 …`, `name: error: …`.
             let allowed = match kind {
@@ -417,32 +436,28 @@ impl<'a> Walk<'a> {
                 return Step::Stop;
             }
             self.at += len;
-            return Step::Next(if kind == token::Kind::Colon {
-                Before::Colon
-            } else {
-                Before::Word
-            });
+            return Step::Next(before);
         }
         self.words += 1;
         let behind = &rest[len..];
         let allowed = match kind {
             token::Kind::Id | token::Kind::Colon => self.words <= MAX_WORDS,
             token::Kind::Capitals => {
-                self.words <= MAX_WORDS && (self.words + self.numbers > 1 || token::separator_follows(behind))
+                self.words <= MAX_WORDS && (self.words + self.opaques > 1 || token::separator_follows(behind))
             }
             token::Kind::Plain => {
-                self.words == 1 && (token::separator_follows(behind) || token::level_field_follows(behind))
+                self.words == 1
+                    && (token::separator_follows(behind)
+                        || token::level_field_follows(behind)
+                        || token::ids_follow(behind)
+                        || token::letter_follows(behind))
             }
         };
         if !allowed {
             return Step::Stop;
         }
         self.at += len;
-        Step::Next(if kind == token::Kind::Colon {
-            Before::Colon
-        } else {
-            Before::Word
-        })
+        Step::Next(before)
     }
 
     /// `[error]`, `[core:error]`, `[12:00:00 INF]`, `[main]`, `(EE)`, `<info>`, `{file.py:12}`.
@@ -489,7 +504,7 @@ impl<'a> Walk<'a> {
 
     fn finish(self, line: &[u8]) -> Header {
         let len = match self.level {
-            Some(_) => token::message_start(line, self.at),
+            Some(_) => self.message_at.unwrap_or_else(|| token::message_start(line, self.at)),
             None if self.stamp_end > 0 => token::after_stamp(line, self.stamp_end),
             None => 0,
         };

@@ -122,7 +122,7 @@ pub fn from_letter(letter: u8) -> Option<Level> {
         b'I' | b'N' => Level::Info,
         b'W' => Level::Warn,
         b'E' => Level::Error,
-        b'F' | b'C' | b'A' => Level::Fatal,
+        b'F' | b'C' => Level::Fatal,
         _ => return None,
     })
 }

@@ -37,8 +37,9 @@ fn lettered(rest: &[u8], at: usize) -> Option<Header> {
     let level = level::from_letter(rest[0])?;
     match *rest.get(1)? {
         b'0'..=b'9' => glog(rest, at, level),
-        b'/' if b"VDIWEF".contains(&rest[0]) && token::is_logcat_tag(&rest[2..]) => {
-            found(level, None, at + logcat_message(rest))
+        b'/' if b"VDIWEF".contains(&rest[0]) => {
+            let len = token::logcat_tag_len(&rest[2..])?;
+            found(level, None, at + 2 + len)
         }
         // logcat's process format: `D(  123) message`.
         b'(' if rest.get(2..)?.trim_ascii_start().first()?.is_ascii_digit() => {
@@ -71,14 +72,6 @@ fn lettered(rest: &[u8], at: usize) -> Option<Header> {
         }),
         _ => None,
     }
-}
-
-fn logcat_message(rest: &[u8]) -> usize {
-    let close = memchr::memmem::find(rest, b"):").map(|at| at + 2).filter(|at| *at < 80);
-    let colon = close
-        .or_else(|| memchr::memchr(b':', rest).map(|at| at + 1))
-        .unwrap_or(rest.len());
-    colon + usize::from(rest.get(colon) == Some(&b' '))
 }
 
 /// `E1123 06:00:01.123456   123 file.cc:12] message`, also with the year (glog since 0.5).

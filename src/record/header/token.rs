@@ -39,6 +39,12 @@ pub(super) fn len(text: &[u8]) -> usize {
         .count()
 }
 
+/// ESXi's `cpu1:1234)` stands before the rest without a blank.
+pub(super) fn cpu_len(text: &[u8]) -> Option<usize> {
+    let close = memchr::memchr(b')', text)?;
+    (close + 1 < text.len() && text.starts_with(b"cpu") && !text[..close].contains(&b'(')).then_some(close + 1)
+}
+
 /// Letters, and the digit of `DEBUG1`.
 pub(super) fn word_len(text: &[u8]) -> usize {
     let len = text.iter().take(24).take_while(|b| b.is_ascii_alphabetic()).count();
@@ -110,6 +116,13 @@ pub(super) fn level_field_follows(text: &[u8]) -> bool {
             after,
             [b':' | b']' | b'|' | b'\t', ..] | [b' ', b' ' | b'-' | b'[' | b'|' | b'(', ..]
         )
+}
+
+/// Two numbers come next: process and thread behind the user's name, in some logcats.
+pub(super) fn ids_follow(text: &[u8]) -> bool {
+    let mut words = text.split(|b| *b == b' ').filter(|word| !word.is_empty()).take(2);
+    let number = |word: Option<&[u8]>| word.is_some_and(|word| word.iter().all(u8::is_ascii_digit));
+    number(words.next()) && number(words.next())
 }
 
 /// Where the bracket that opens `text` is closed, if within `max` bytes; brackets of its kind may nest.
@@ -299,29 +312,44 @@ fn first_word(rest: &[u8], any_case: bool) -> Option<Level> {
     if ends && fits { level::from_word(word) } else { None }
 }
 
-/// `Tag(123):`, `Tag  ( 123):`, `Tag:` of logcat.
-pub(super) fn is_logcat_tag(text: &[u8]) -> bool {
-    let name = text
-        .iter()
-        .take(64)
-        .take_while(|b| {
-            b.is_ascii_alphanumeric()
-                || matches!(b, b'_' | b'.' | b'-' | b'$' | b'/' | b'*' | b'#' | b'@' | b'[' | b']')
-        })
-        .count();
-    if name == 0 {
-        return false;
+/// Bytes of logcat's `Tag(123): `, `Tag  ( 123): `, `Tag: `; an indentation behind it belongs to the message.
+pub(super) fn logcat_tag_len(text: &[u8]) -> Option<usize> {
+    let is_name = |b: &u8| {
+        b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'$' | b'/' | b'*' | b'#' | b'@' | b'[' | b']')
+    };
+    let mut at = text.iter().take(64).take_while(|b| is_name(b)).count();
+    if at == 0 {
+        return None;
     }
-    let rest = text[name..].trim_ascii_start();
-    match rest.first() {
-        Some(b':') => matches!(rest.get(1), None | Some(b' ')),
-        Some(b'(') => {
-            let pid = rest[1..].trim_ascii_start();
-            let digits = pid.iter().take_while(|b| b.is_ascii_digit()).count();
-            digits > 0 && pid.get(digits) == Some(&b')')
+    at += blanks(&text[at..]);
+    if text.get(at) == Some(&b'(') {
+        at += 1;
+        at += blanks(&text[at..]);
+        let digits = text[at..].iter().take_while(|b| b.is_ascii_digit()).count();
+        at += digits;
+        if digits == 0 || text.get(at) != Some(&b')') {
+            return None;
         }
-        _ => false,
+        at += 1;
     }
+    if text.get(at) != Some(&b':') {
+        return None;
+    }
+    match text.get(at + 1) {
+        None => Some(at + 1),
+        Some(b' ') => Some(at + 2),
+        Some(_) => None,
+    }
+}
+
+fn blanks(text: &[u8]) -> usize {
+    text.iter().take_while(|b| **b == b' ').count()
+}
+
+/// WebSphere: the component is followed by a letter in a column of its own.
+pub(super) fn letter_follows(text: &[u8]) -> bool {
+    let at = blanks(text);
+    matches!(text.get(at..at + 3), Some([b'A'..=b'Z', b' ', b' ']))
 }
 
 /// Where the message begins behind a stamp without level.
