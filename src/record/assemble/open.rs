@@ -280,8 +280,10 @@ pub(super) fn sight<'a>(seen: &'a Seen<'_>, scratch: &'a mut Vec<u8>) -> Sight<'
         text = scratch;
     }
     text = text.trim_ascii_end();
+    // Python's first line stands behind whatever header its logger writes.
     const TRACEBACK: &[u8] = b"Traceback (most recent call last):";
-    if text.ends_with(b":") && text.ends_with(TRACEBACK) && seen.mark.headed {
+    let before = text.strip_suffix(TRACEBACK).unwrap_or_default();
+    if before.ends_with(b" ") && !before.starts_with(b" ") && !before.ends_with(b"Group ") {
         text = TRACEBACK;
     }
     Sight {
