@@ -456,7 +456,7 @@ mod tests {
             ("pointer 0x7ffe12 of deadbeef01", "pointer <hex> of <hex>"),
             ("worker-12 at v1.2.3", "worker-<num> at v<num>"),
             ("at 2024-05-06T07:08:09Z or 07:08:09", "at <time> or <time>"),
-            ("token a1b2c3d4e5 is read/write", "token <id> is read/write"),
+            ("token a1b2c3z4e5 is read/write", "token <id> is read/write"),
             ("shard[3]=-17 (99%)", "shard[<num>]=<num> (<num>%)"),
             ("错误 42 发生", "错误 <num> 发生"),
             ("", ""),
