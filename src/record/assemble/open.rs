@@ -206,6 +206,13 @@ impl Open {
         self.lines.first().map_or(0, |(mark, ..)| mark.offset)
     }
 
+    /// Where its record, and those that its held lines may become, start.
+    pub fn starts(&self) -> impl Iterator<Item = u64> + '_ {
+        let held = self.lines.get(self.sure..).unwrap_or_default();
+        let starts = held.iter().map(|(mark, ..)| mark.offset);
+        std::iter::once(self.offset()).chain(starts)
+    }
+
     pub fn first_line(&self) -> u64 {
         self.lines.first().map_or(0, |(mark, ..)| mark.number)
     }
