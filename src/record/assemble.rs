@@ -120,9 +120,11 @@ impl Assembler {
         touched.map(|touched| touched.saturating_add(self.flush_ms()))
     }
 
-    /// Offsets at which the open records start, ascending.
+    /// Offsets at which records that are not handed on yet start or may start, ascending: a line that is only held may
+    /// become a record of its own.
     pub fn open_starts(&self) -> Vec<u64> {
-        let mut starts: Vec<u64> = self.open.iter().chain(&self.partial).map(Open::offset).collect();
+        let open = self.open.iter().chain(&self.partial);
+        let mut starts: Vec<u64> = open.flat_map(Open::starts).collect();
         starts.sort_unstable();
         starts
     }

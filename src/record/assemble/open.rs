@@ -206,6 +206,13 @@ impl Open {
         self.lines.first().map_or(0, |(mark, ..)| mark.offset)
     }
 
+    /// Where its record, and those that its held lines may become, start.
+    pub fn starts(&self) -> impl Iterator<Item = u64> + '_ {
+        let held = self.lines.get(self.sure..).unwrap_or_default();
+        let starts = held.iter().map(|(mark, ..)| mark.offset);
+        std::iter::once(self.offset()).chain(starts)
+    }
+
     pub fn first_line(&self) -> u64 {
         self.lines.first().map_or(0, |(mark, ..)| mark.number)
     }
@@ -280,8 +287,10 @@ pub(super) fn sight<'a>(seen: &'a Seen<'_>, scratch: &'a mut Vec<u8>) -> Sight<'
         text = scratch;
     }
     text = text.trim_ascii_end();
+    // Python's first line stands behind whatever header its logger writes.
     const TRACEBACK: &[u8] = b"Traceback (most recent call last):";
-    if text.ends_with(b":") && text.ends_with(TRACEBACK) && seen.mark.headed {
+    let before = text.strip_suffix(TRACEBACK).unwrap_or_default();
+    if before.ends_with(b" ") && !before.starts_with(b" ") && !before.ends_with(b"Group ") {
         text = TRACEBACK;
     }
     Sight {

@@ -31,7 +31,7 @@ const LOCK: &str = r"^\s+- (?:locked|waiting on|waiting to lock|parking to wait|
 
 /// `a.b.SomeException: message`, also elastic's `SomeException[message]` and what stands before it.
 const HEAD: &str =
-    r"^\s*(?:[\w$]+\.)*[\w$]*(?:Exception|Error|Throwable|Failure|Interrupt|Death|Killed)\b(?:[\[:; ]|$)";
+    r"^\s*(?:[\w$]+\.)*[\w$]*(?:Exception|Error|Throwable|Failure|Interrupt|Death|Killed)\b(?:[\[:;]|$)";
 
 const RULES: &[Rule] = &[
     sure(&[Begin], r#"^Exception in thread ""#, Message),

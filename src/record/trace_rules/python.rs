@@ -20,7 +20,7 @@ pub(super) const TABLE: Table = Table {
     rules: RULES,
 };
 
-const TRACEBACK: &str = r"(?:Traceback|Stack) \(most recent call last\):$";
+const TRACEBACK: &str = r"^\s*(?:Traceback|Stack) \(most recent call last\):$";
 const FRAME: &str = r#"^\s*File ".*", line \d+"#;
 const GROUP: &str = r"^\s*(?:\+ Exception Group Traceback|\+[-+]+|\|)";
 const CHAIN: &str = r"^\s*(?:The above exception was the direct cause of|During handling of the above exception|.*exception.* was the direct cause of the following)";
@@ -48,7 +48,8 @@ const RULES: &[Rule] = &[
         Tail,
     ),
     sure(&[Tail], r"^\s+[\^~]+$", Tail),
-    held(&[Tail, Block, Cause, Gap], BLANK, Gap),
+    held(&[Tail, Block, Gap], BLANK, Gap),
+    held(&[Cause], BLANK, Cause),
     tells(&[Tail, Gap], CHAIN, Cause),
     sure(&[Gap], r"^\[SQL: |^\(Background on this error at: ", Tail),
     tells(&[Tail], r"^Call stack:$", Frames),

@@ -26,9 +26,9 @@ const HEAD: &str = r"^\S+:\d+:in [`'].*': .*";
 const RAILS: &str = r"^\s*(?:[A-Z]\w*::)*[A-Z]\w*(?:Error|Exception|Invalid|NotFound|Missing|Timeout|\w)\s?\(.*\):?$";
 
 const RULES: &[Rule] = &[
-    tells(&[Line, Head, Message, Frames, Cause], FROM, Frames),
+    tells(&[Line, Head, Message, Frames], FROM, Frames),
     sure(&[Frames], r"^\s+\.{3} \d+ levels\.{3}$", Frames),
-    tells(&[Frames], r"^\S+:\d+:in [`'].*': .* \(\S+\)$", Cause),
+    // The head of a cause, unindented after the frames, cannot be told from that of another trace: they stay two.
     held(&[Begin], HEAD, Head),
     sure(&[Begin, Head], r"^Traceback \(most recent call last\):$", Caret),
     tells(&[Caret, Source], NUMBERED, Source),
