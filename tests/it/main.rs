@@ -1,1 +1,3 @@
-fn main() {}
+//! Behaviour as users meet it: one file per subject.
+
+mod config;
