@@ -321,3 +321,6 @@ fn parse_time(text: &str, zone: &jiff::tz::TimeZone, now: jiff::Timestamp) -> Op
     let ago = Span::parse(text.strip_suffix("ago").unwrap_or(text)).ok()?;
     now.checked_sub(ago.0).ok()
 }
+
+#[cfg(test)]
+mod tests;

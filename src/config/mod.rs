@@ -10,6 +10,8 @@ mod decode;
 mod describe;
 mod file;
 mod key;
+#[cfg(test)]
+mod key_lister;
 mod merge;
 mod options;
 mod place;
@@ -17,6 +19,8 @@ mod problem;
 mod read;
 mod secret;
 mod substitute;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod units;
 

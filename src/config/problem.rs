@@ -113,14 +113,24 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// The nearest of the known words, when it is near enough to be what was meant.
+/// The nearest of the known words, when it is near enough to be what was meant: a few slips (`sorces`), or one word the
+/// beginning of the other (`warning`, `err`).
 pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    const PREFIX_CHARS_MIN: usize = 3;
     let lower = word.to_lowercase().replace('-', "_");
-    known
+    let begins = |candidate: &str| {
+        candidate.len().min(lower.len()) >= PREFIX_CHARS_MIN
+            && (lower.starts_with(candidate) || candidate.starts_with(&lower))
+    };
+    let distance = |candidate: &'a str| match begins(candidate) {
+        true => (1, candidate),
+        false => (strsim::damerau_levenshtein(&lower, candidate), candidate),
+    };
+    let near = |(distance, candidate): &(usize, &str)| *distance <= 1 + candidate.len().min(word.len()) / 4;
+    let nearest = known
         .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&lower, candidate), candidate))
-        // One slip for every three letters: `sorce` is `source`, `port` is not `sort_by`.
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len().min(word.len()) / 4)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+        .map(distance)
+        .filter(near)
+        .min_by_key(|(distance, _)| *distance);
+    nearest.map(|(_, candidate)| candidate)
 }

@@ -127,35 +127,61 @@ fn refuse_odd_bytes(text: &str) -> Result<(), Unreadable> {
     }
 }
 
+/// Words of a reading error, and what to do about it; the first that fits.
+const READING_HINTS: &[(&str, &str)] = &[
+    (
+        "more than one document",
+        "remove the line `---`: one file is one document",
+    ),
+    ("unknown anchor", "quote a value that begins with * or &"),
+    ("scanning an alias", "quote a value that begins with * or &"),
+    ("scanning an anchor", "quote a value that begins with * or &"),
+    (
+        "mapping values are not allowed",
+        "quote a value that contains `: `, and look at the indentation",
+    ),
+    (
+        "escape",
+        "write patterns in 'single quotes': there \\ stands for itself",
+    ),
+    ("scanning a quoted scalar", "a quote that begins here is not closed"),
+    ("expected a key", "put the key into quotes"),
+    ("cannot start any token", "quote a value that begins with @, ` or %"),
+    ("recursion limit", "sections stand in each other too deeply"),
+];
+
 fn unreadable(text: &str, error: &serde_yaml::Error) -> Unreadable {
-    let spot = error.location().map(|location| Spot {
+    let mut spot = error.location().map(|location| Spot {
         line: location.line(),
         column: location.column(),
     });
     let message = error.to_string();
-    let what = match message.split_once(" at line ") {
-        Some((what, _)) => what.to_owned(),
-        None => message,
-    };
-    let line = spot.and_then(|spot| text.lines().nth(spot.line - 1)).unwrap_or("");
-    let hint = if what.contains("more than one document") {
-        "remove the line `---`: one file is one document"
-    } else if line.contains("${") && (line.contains(['{', '[']) || line.contains('"')) {
+    // The reader's own message is `PROBLEM at line 6 column 1, while scanning CONTEXT at line 2 column 9`. What is being
+    // scanned is what its writer got wrong: an open quote is only found out at the end of the file.
+    if let Some((_, context)) = message.split_once(", while scanning ") {
+        spot = spot_in(context).or(spot);
+    }
+    let mut what = message.split(" at line ").next().unwrap_or(&message).to_owned();
+    for ours in [TAGS_REFUSED, TOO_MUCH] {
+        if what.contains(ours) {
+            what = ours.to_owned();
+        }
+    }
+    if what.contains("expected a key") {
+        what = "a key must be text".to_owned();
+    }
+    let line = spot
+        .and_then(|spot| text.lines().nth(spot.line.saturating_sub(1)))
+        .unwrap_or("");
+    let hint = if line.contains("${") && line.contains(['{', '[']) && what.contains("did not find expected") {
         "inside { } and [ ] write \"${…}\" in quotes"
-    } else if line.contains('\t') {
+    } else if line.trim_start_matches(' ').starts_with('\t') {
         "indent by spaces, not by tabs"
-    } else if what.contains("alias") || what.contains("anchor") {
-        "quote a value that begins with * or &"
-    } else if what.contains("mapping values are not allowed") {
-        "quote a value that contains `: `, and look at the indentation"
-    } else if what.contains("escape") {
-        "write patterns in 'single quotes': there \\ stands for itself"
-    } else if what.contains("cannot start any token") {
-        "quote a value that begins with @, ` or %"
-    } else if what.contains("quoted scalar") {
-        "a quote is not closed"
     } else {
-        ""
+        READING_HINTS
+            .iter()
+            .find(|(words, _)| message.contains(words))
+            .map_or("", |(_, hint)| hint)
     };
     Unreadable {
         spot,
@@ -163,6 +189,20 @@ fn unreadable(text: &str, error: &serde_yaml::Error) -> Unreadable {
         hint: hint.into(),
     }
 }
+
+/// The place in `… at line 2 column 9…`.
+fn spot_in(message: &str) -> Option<Spot> {
+    let (_, rest) = message.split_once(" at line ")?;
+    let (line, rest) = rest.split_once(" column ")?;
+    let column: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    Some(Spot {
+        line: line.parse().ok()?,
+        column: column.parse().ok()?,
+    })
+}
+
+const TAGS_REFUSED: &str = "tags (`!name`) have no meaning here";
+const TOO_MUCH: &str = "too much: the document unfolds to more than a configuration can hold";
 
 struct Budget {
     first_id: NodeId,
@@ -284,7 +324,7 @@ impl<'de> Visitor<'de> for Load<'_> {
     }
 
     fn visit_enum<A: serde::de::EnumAccess<'de>>(self, _: A) -> Result<Value, A::Error> {
-        Err(A::Error::custom("tags (`!name`) have no meaning here"))
+        Err(A::Error::custom(TAGS_REFUSED))
     }
 }
 

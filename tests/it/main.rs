@@ -1,8 +1,6 @@
-//! What a user sees, tested from outside: the real program as a child, real files, real servers.
-//!
-//! One binary, one file per behaviour; `program` starts and stops the child, `servers` says what a machine lacks.
-//! Tests wait for conditions with a deadline, never for a time.
 
+
+mod config;
 mod crash;
 mod program;
 mod receiver;

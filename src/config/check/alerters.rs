@@ -66,14 +66,13 @@ fn alerter(
         ],
         inputs,
     );
-    let (kind, usual_severity) = if file.console.is_given() {
-        (console(&file.console.section()), Level::Warn)
-    } else if file.file.is_given() {
-        (output_file(file.file, inputs)?, Level::Warn)
-    } else {
-        let (settings, usual_severity) = webhooks::webhook(file.webhook, inputs)?;
-        (Kind::Webhook(Box::new(settings)), usual_severity)
-    };
+    let webhook = webhooks::webhook(file.webhook, inputs);
+    let output_file = output_file(file.file, inputs);
+    let console = file.console.get().map(console);
+    let webhook = webhook.map(|(settings, usual)| (Kind::Webhook(Box::new(settings)), usual));
+    let local = console.or(output_file).map(|kind| (kind, Level::Warn));
+    // An alerter with two kinds was reported: whichever is taken is thrown away.
+    let (kind, usual_severity) = local.or(webhook)?;
     Some(Settings {
         name: name.into(),
         min_severity: min_severity.unwrap_or(usual_severity),

@@ -149,9 +149,12 @@ pub fn zone(at: NodeId, name: &str, inputs: &mut Inputs) -> Option<jiff::tz::Tim
     }
     let found = jiff::tz::TimeZone::get(name).ok();
     if found.is_none() {
-        let hint = match jiff::tz::db().is_definitively_empty() {
-            true => "this host has no zone data (package tzdata): write an offset, such as +08:00",
-            false => "write local, UTC, +08:00, or a name such as Asia/Shanghai",
+        let hint = if name.starts_with(['+', '-']) {
+            "an offset is written +08:00, up to 14 hours"
+        } else if jiff::tz::db().is_definitively_empty() {
+            "this host has no zone data (package tzdata): write an offset, such as +08:00"
+        } else {
+            "write local, UTC, +08:00, or a name such as Asia/Shanghai"
         };
         inputs.fault(at, format!("`{}` is not a time zone", clip(name)), hint);
     }
