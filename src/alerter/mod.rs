@@ -75,7 +75,8 @@ pub struct Delivery {
     pub alert: Arc<crate::alert::Alert>,
 }
 
-/// What became of a batch: the first `delivered` of it arrived, then `error` befell the next one (if any).
+/// What became of a batch: the first `delivered` of it arrived, then `error` befell the next one. Without an error the
+/// rest is to be sent again, and at least one has arrived.
 #[derive(Debug)]
 pub struct Sent {
     pub delivered: usize,
