@@ -4,6 +4,7 @@
 //! Tests wait for conditions with a deadline, never for a time.
 
 mod crash;
+mod email;
 mod program;
 mod receiver;
 mod servers;
