@@ -56,6 +56,8 @@ pub struct Group {
 pub struct Said {
     pub key: Key,
     pub id: String,
+    /// Where it is not this one.
+    pub firing_id: Option<String>,
     pub status: Status,
     pub reason: Reason,
     pub severity: Level,
@@ -298,6 +300,7 @@ fn sequel(group: &mut Group, status: Status, reason: Reason, now: Now) -> (Strin
 fn say(key: &Key, group: &Group, count: u64, id: String, status: Status, reason: Reason) -> Said {
     Said {
         key: key.clone(),
+        firing_id: (group.firing_id != id).then(|| group.firing_id.clone()),
         id,
         status,
         reason,
@@ -312,6 +315,7 @@ impl Said {
     /// Makes `alert` (the sample of the group, or the record that caused this) the message that this is.
     pub fn put_into(&self, alert: &mut Alert, observed_at: jiff::Timestamp) {
         alert.id.clone_from(&self.id);
+        alert.firing_id.clone_from(&self.firing_id);
         alert.status = self.status;
         alert.reason = self.reason;
         alert.severity = self.severity;

@@ -38,6 +38,7 @@ impl Composer {
         let mut alert = Alert {
             schema: SCHEMA,
             id,
+            firing_id: None,
             status: Status::Firing,
             reason: Reason::New,
             severity: found.severity,

@@ -29,6 +29,9 @@ pub const FINGERPRINT_VERSION: u32 = 1;
 pub struct Alert {
     pub schema: u32,
     pub id: String,
+    /// Of what goes on or is over: the id of the firing, under which messages are threaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firing_id: Option<String>,
     pub status: Status,
     pub reason: Reason,
     pub severity: Level,

@@ -31,6 +31,7 @@ impl Composer {
         let mut alert = Alert {
             schema: SCHEMA,
             id: id::of_news(&occasion),
+            firing_id: None,
             status: Status::Firing,
             reason: Reason::New,
             severity: news.severity,

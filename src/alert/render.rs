@@ -5,6 +5,7 @@
 //! are its limits ([`cut`]).
 
 mod clean;
+pub mod email;
 mod words;
 
 pub use clean::{clean, cut, cut_bytes, one_line};

@@ -344,6 +344,11 @@ impl Round<'_> {
             for delivery in batch.drain(..delivered.min(batch.len())) {
                 self.delivered(&delivery);
             }
+            let nothing = || SendError::Retry {
+                after: None,
+                reason: "nothing was sent".to_owned(),
+            };
+            let error = error.or_else(|| (delivered == 0).then(nothing));
             let (Some(error), Some(unsent)) = (error, batch.first().cloned()) else {
                 continue;
             };

@@ -6,6 +6,7 @@
 pub mod backoff;
 pub mod console;
 pub mod courier;
+pub mod email;
 pub mod file;
 pub mod http;
 pub mod secret;
@@ -55,6 +56,7 @@ pub enum Kind {
     Console { format: TextFormat },
     File { path: PathBuf, format: TextFormat },
     Webhook(Box<webhook::Settings>),
+    Email(Box<email::Settings>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +77,8 @@ pub struct Delivery {
     pub alert: Arc<crate::alert::Alert>,
 }
 
-/// What became of a batch: the first `delivered` of it arrived, then `error` befell the next one (if any).
+/// What became of a batch: the first `delivered` of it arrived, then `error` befell the next one. Without an error the
+/// rest is to be sent again, and at least one has arrived.
 #[derive(Debug)]
 pub struct Sent {
     pub delivered: usize,
@@ -128,5 +131,6 @@ pub fn build(settings: &Settings) -> anyhow::Result<Box<dyn Alerter>> {
         Kind::Console { format } => Box::new(console::Console::new(*format, settings.wording.clone())),
         Kind::File { path, format } => Box::new(file::File::new(path.clone(), *format, settings.wording.clone())),
         Kind::Webhook(webhook) => Box::new(webhook::Webhook::new(webhook, settings.wording.clone())?),
+        Kind::Email(email) => Box::new(email::Email::new(email, settings.wording.clone())?),
     })
 }

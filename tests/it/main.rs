@@ -2,6 +2,7 @@
 
 mod config;
 mod crash;
+mod email;
 mod program;
 mod receiver;
 mod servers;

@@ -13,11 +13,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-fn alert(id: &str) -> Alert {
+pub fn alert(id: &str) -> Alert {
     let at = "2026-11-23T06:00:01Z".parse().expect("a time");
     Alert {
         schema: 1,
         id: id.to_owned(),
+        firing_id: None,
         status: Status::Firing,
         reason: Reason::New,
         severity: Level::Error,
@@ -75,6 +76,10 @@ fn to(urls: &[String]) -> Webhook {
 }
 
 fn settings(webhook: Webhook) -> Settings {
+    settings_of(Kind::Webhook(Box::new(webhook)))
+}
+
+pub fn settings_of(kind: Kind) -> Settings {
     Settings {
         name: "ops".into(),
         min_severity: Level::Warn,
@@ -84,7 +89,7 @@ fn settings(webhook: Webhook) -> Settings {
         outbox_max_bytes: 1 << 20,
         when_full: alerter::WhenFull::Compact,
         wording: Wording::default(),
-        kind: Kind::Webhook(Box::new(webhook)),
+        kind,
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) fn alert() -> Alert {
     Alert {
         schema: SCHEMA,
         id: "k3v9q2".to_owned(),
+        firing_id: None,
         status: Status::Firing,
         reason: Reason::New,
         severity: Level::Error,
