@@ -421,3 +421,6 @@ fn newline_end(newline: Newline, bytes: &[u8], at: usize) -> Option<usize> {
         Newline::Utf16Be => (at % 2 == 1 && bytes[at - 1] == 0).then_some(at + 1),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -432,3 +432,6 @@ fn span(seconds: f64) -> String {
         s => format!("{:.1} days", s / 86_400.0),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,5 +6,6 @@
 mod crash;
 mod program;
 mod receiver;
+mod scan;
 mod servers;
 mod webhook;
