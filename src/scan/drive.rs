@@ -417,7 +417,10 @@ fn last_newline_end(newline: Newline, bytes: &[u8]) -> Option<usize> {
 fn newline_end(newline: Newline, bytes: &[u8], at: usize) -> Option<usize> {
     match newline {
         Newline::Byte => Some(at + 1),
-        Newline::Utf16Le => (at % 2 == 0 && bytes.get(at + 1) == Some(&0)).then_some(at + 2),
+        Newline::Utf16Le => (at.is_multiple_of(2) && bytes.get(at + 1) == Some(&0)).then_some(at + 2),
         Newline::Utf16Be => (at % 2 == 1 && bytes[at - 1] == 0).then_some(at + 1),
     }
 }
+
+#[cfg(test)]
+mod tests;

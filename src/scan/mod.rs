@@ -165,16 +165,24 @@ impl Scan<'_> {
     }
     /// What is told at the end: the text form and the page.
     fn tell(&mut self, zone: &jiff::tz::TimeZone, terminal: Terminal, page: Option<File>) -> io::Result<()> {
-        if let (Some(file), Some(path)) = (page, &self.options.html) {
-            let mut file = BufWriter::new(file);
-            html::write(&mut file, &mut self.report, &self.totals, zone)?;
-            file.flush()?;
+        let Some((file, path)) = page.zip(self.options.html.as_ref()) else {
             if !self.options.json {
-                text::head(&mut self.out, &self.report, &self.totals, zone, terminal)?;
-                writeln!(self.out, "The report is in {}", path.display())?;
+                text::write(&mut self.out, &self.report, &self.totals, zone, terminal)?;
             }
-        } else if !self.options.json {
-            text::write(&mut self.out, &self.report, &self.totals, zone, terminal)?;
+            return self.out.flush();
+        };
+        if !self.options.json {
+            text::head(&mut self.out, &self.report, &self.totals, zone, terminal)?;
+        }
+        let mut file = BufWriter::new(file);
+        html::write(&mut file, &mut self.report, &self.totals, zone)?;
+        file.flush()?;
+        if !self.options.json {
+            writeln!(
+                self.out,
+                "The report is in {}",
+                terminal::visible(&path.to_string_lossy())
+            )?;
         }
         self.out.flush()
     }

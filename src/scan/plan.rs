@@ -43,13 +43,7 @@ impl Plan {
     /// A path pattern of the configuration that is no glob (which `config` has refused before).
     pub fn new(options: &ScanOptions, settings: &config::Settings, now: jiff::Timestamp) -> anyhow::Result<Self> {
         let mut analyzer = settings.analyzer.clone();
-        // Who asks for less than the analyzers would find wants to see it.
-        let lowered = |level: Option<Level>| {
-            options
-                .min_severity
-                .map_or(level, |wanted| Some(level.map_or(wanted, |level| level.min(wanted))))
-        };
-        analyzer.alert_at = lowered(analyzer.alert_at);
+        analyzer.alert_at = lowered(analyzer.alert_at, options.min_severity);
         let plan = |name: &Arc<str>,
                     record: &record::Settings,
                     alert_at: Option<Option<Level>>,
@@ -58,7 +52,7 @@ impl Plan {
             analyzers: Arc::new(Analyzers::new(
                 &analyzer,
                 name,
-                alert_at.map(lowered),
+                alert_at.map(|level| lowered(level, options.min_severity)),
                 settings.alert.context_before_lines,
                 settings.alert.context_after_lines,
             )),
@@ -133,6 +127,14 @@ fn host(settings: &config::Settings) -> Host {
     Host {
         id: String::new(),
         name: settings.alert.host_name.clone().unwrap_or_else(system),
+    }
+}
+
+/// Who asks for less than the analyzers would find wants to see it.
+fn lowered(alert_at: Option<Level>, wanted: Option<Level>) -> Option<Level> {
+    match (alert_at, wanted) {
+        (Some(alert_at), Some(wanted)) => Some(alert_at.min(wanted)),
+        (alert_at, wanted) => alert_at.or(wanted),
     }
 }
 

@@ -134,7 +134,7 @@ impl Report {
     /// Groups, worst and most frequent first.
     pub fn ranked(&self) -> Vec<&Group> {
         let mut ranked: Vec<&Group> = self.groups.iter().collect();
-        ranked.sort_by(|a, b| (b.severity, b.count, b.last).cmp(&(a.severity, a.count, a.last)));
+        ranked.sort_by_key(|group| std::cmp::Reverse((group.severity, group.count, group.last)));
         ranked
     }
 

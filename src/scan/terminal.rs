@@ -124,6 +124,26 @@ pub fn fit(line: &str, width: usize) -> String {
     cut
 }
 
+/// Breaks a line into rows of `width` columns, at most `most` of them; the last one ends in an ellipsis if more follows.
+pub fn wrap(line: &str, width: usize, most: usize) -> Vec<String> {
+    let mut rows = Vec::new();
+    let mut rest = line;
+    while !rest.is_empty() && rows.len() + 1 < most {
+        let mut used = 0;
+        let end = rest.char_indices().find(|&(_, c)| {
+            used += columns(c);
+            used > width.max(2)
+        });
+        let (row, after) = rest.split_at(end.map_or(rest.len(), |(at, _)| at));
+        rows.push(row.to_owned());
+        rest = after;
+    }
+    if !rest.is_empty() {
+        rows.push(fit(rest, width));
+    }
+    rows
+}
+
 /// Columns that a string takes.
 pub fn columns_of(text: &str) -> usize {
     text.chars().map(columns).sum()
@@ -188,6 +208,14 @@ mod tests {
         assert_eq!(fit("exactly ten", 10), "exactly t…");
         assert_eq!(fit("漢字漢字", 8), "漢字漢字");
         assert_eq!(fit("漢字漢字", 6), "漢字…");
+    }
+
+    #[test]
+    fn long_lines_are_broken_into_a_few_rows() {
+        assert_eq!(wrap("abcdefghij", 4, 4), ["abcd", "efgh", "ij"]);
+        assert_eq!(wrap("abcdefghij", 4, 2), ["abcd", "efg…"]);
+        assert_eq!(wrap("漢字漢字", 5, 3), ["漢字", "漢字"]);
+        assert!(wrap("", 4, 4).is_empty());
     }
 
     #[test]

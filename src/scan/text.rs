@@ -4,7 +4,7 @@
 //! through [`visible`] before anything else is done with it.
 
 use super::report::{Group, Point, Report, Span, Totals};
-use super::terminal::{Paint, Style, Terminal, bytes, columns_of, counted, fit, grouped, visible};
+use super::terminal::{Paint, Style, Terminal, bytes, columns_of, counted, fit, grouped, visible, wrap};
 use crate::analyzer::AnalyzerKind;
 use crate::record::Level;
 use std::fmt::Write as _;
@@ -14,6 +14,8 @@ use std::io::{self, Write};
 const GROUPS_MAX: usize = 50;
 /// Lines of a sample shown.
 const SAMPLE_LINES: usize = 9;
+/// Rows of a sample that is one long line.
+const SAMPLE_ROWS: usize = 4;
 /// Columns of a line that no terminal bounds.
 const LINE_MAX_COLUMNS: usize = 400;
 /// Cells of the big and of the small histograms.
@@ -332,6 +334,16 @@ impl<'a> Page<'a> {
         for piece in fold(&lines, SAMPLE_LINES) {
             self.paint.put(text, Style::Severity(group.severity), "  │ ");
             match piece {
+                // A record of one long line (JSON, say) is worth more than one row.
+                Piece::Line(line) if lines.len() == 1 => {
+                    let mut rows = wrap(line, self.width.saturating_sub(4), SAMPLE_ROWS).into_iter();
+                    text.push_str(&rows.next().unwrap_or_default());
+                    for row in rows {
+                        text.push('\n');
+                        self.paint.put(text, Style::Severity(group.severity), "  │ ");
+                        text.push_str(&row);
+                    }
+                }
                 Piece::Line(line) => text.push_str(&fit(line, self.width.saturating_sub(4))),
                 Piece::Folded(count) => self.paint.put(text, Style::Dim, &folded(count)),
             }
@@ -420,3 +432,6 @@ fn span(seconds: f64) -> String {
         s => format!("{:.1} days", s / 86_400.0),
     }
 }
+
+#[cfg(test)]
+mod tests;

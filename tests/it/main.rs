@@ -5,5 +5,6 @@ mod crash;
 mod email;
 mod program;
 mod receiver;
+mod scan;
 mod servers;
 mod webhook;

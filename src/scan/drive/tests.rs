@@ -1,0 +1,157 @@
+use super::*;
+use crate::scan::ScanOptions;
+use std::io::Write;
+
+#[derive(Default)]
+struct Kept {
+    items: Vec<Item>,
+    full_after: Option<usize>,
+}
+
+impl Sink for Kept {
+    fn take(&mut self, item: Item) -> io::Result<()> {
+        if self.full_after == Some(self.items.len()) {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        self.items.push(item);
+        Ok(())
+    }
+
+    fn chunk_done(&mut self, _raw_bytes: u64) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn plan(options: &ScanOptions) -> Plan {
+    Plan::new(options, &crate::config::defaults(), jiff::Timestamp::UNIX_EPOCH).unwrap()
+}
+
+fn input(bytes: &[u8]) -> (tempfile::NamedTempFile, Input) {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(bytes).unwrap();
+    let place = InputPlace::File(file.path().to_owned());
+    let input = Input {
+        place,
+        size_bytes: bytes.len() as u64,
+        named: true,
+    };
+    (file, input)
+}
+
+/// Totals, and (first line, last line, offset, text) of every record.
+fn all(bytes: &[u8]) -> (FileTotals, Vec<(u64, u64, u64, String)>) {
+    let options = ScanOptions {
+        json: true,
+        all: true,
+        ..ScanOptions::default()
+    };
+    let (_file, input) = input(bytes);
+    let mut kept = Kept::default();
+    let totals = scan(&input, &plan(&options), &mut kept).unwrap();
+    let record = |item: &Item| {
+        let (Item::Exceptional(alert) | Item::Unremarkable(alert)) = item;
+        let source = alert.source.clone().unwrap();
+        (
+            source.first_line.unwrap(),
+            source.last_line.unwrap(),
+            source.offset,
+            alert.text.clone().unwrap(),
+        )
+    };
+    (totals, kept.items.iter().map(record).collect())
+}
+
+#[test]
+fn every_line_is_seen_once_in_order_across_many_chunks() {
+    let mut log = String::new();
+    for n in 1..=20_000 {
+        log.push_str(&format!("2026-11-23 06:00:00 INFO message number {n} of many\n"));
+    }
+    log.push_str("2026-11-23 06:00:01 INFO no newline at the end");
+    let (totals, records) = all(log.as_bytes());
+    assert_eq!((totals.lines, totals.bytes), (20_001, log.len() as u64));
+    assert_eq!(records.len(), 20_001);
+    for (n, (first, last, offset, text)) in records.iter().enumerate() {
+        assert_eq!((*first, *last), (n as u64 + 1, n as u64 + 1));
+        assert!(log[*offset as usize..].starts_with(text.as_str()), "{offset}: {text}");
+    }
+}
+
+#[test]
+fn a_line_longer_than_a_chunk_is_cut_and_the_next_line_is_read_whole() {
+    let log = format!("short\n{}\nafter\nERROR end\n", "y".repeat(3 * CHUNK_BYTES));
+    let (totals, records) = all(log.as_bytes());
+    assert_eq!(totals.bytes, log.len() as u64);
+    let ends: Vec<(u64, &str)> = records
+        .iter()
+        .rev()
+        .take(2)
+        .map(|(.., offset, text)| (*offset, text.as_str()))
+        .collect();
+    let after = (log.find("after").unwrap() as u64, "after");
+    assert_eq!(ends, [(log.find("ERROR").unwrap() as u64, "ERROR end"), after]);
+    assert!(records.iter().all(|(.., text)| text.len() <= CHUNK_BYTES));
+}
+
+#[test]
+fn chunks_are_the_same_whatever_the_reads() {
+    struct Dribble<'a>(&'a [u8], usize);
+    impl Read for Dribble<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let length = self.1.min(self.0.len()).min(buffer.len());
+            buffer[..length].copy_from_slice(&self.0[..length]);
+            self.0 = &self.0[length..];
+            Ok(length)
+        }
+    }
+    let utf16: Vec<u8> = "one\u{a0a}\ntwo\u{0a00}\n\nlast"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    for (newline, bytes) in [(Newline::Byte, &b"one\ntwo\n\nlast"[..]), (Newline::Utf16Le, &utf16)] {
+        for size in 1..bytes.len() + 1 {
+            let mut chunks = Chunks::new(Dribble(bytes, size), newline);
+            let mut whole = Vec::new();
+            while let Some(chunk) = chunks.next().unwrap() {
+                assert_eq!(chunk.offset, whole.len() as u64);
+                whole.extend_from_slice(&chunk.bytes);
+                let end = last_newline_end(newline, &chunk.bytes);
+                assert!(
+                    end == Some(chunk.bytes.len()) || whole.len() == bytes.len(),
+                    "{size}: {:?}",
+                    chunk.bytes
+                );
+                chunks.recycle(chunk);
+            }
+            assert_eq!(whole, bytes);
+        }
+    }
+}
+
+#[test]
+fn who_no_longer_listens_ends_the_scan() {
+    let options = ScanOptions {
+        json: true,
+        all: true,
+        ..ScanOptions::default()
+    };
+    let (_file, input) = input(&b"line\n".repeat(1000));
+    let mut kept = Kept {
+        full_after: Some(3),
+        ..Kept::default()
+    };
+    let end = scan(&input, &plan(&options), &mut kept);
+    assert!(matches!(end, Err(Interrupted::Writing(_))), "{end:?}");
+    assert_eq!(kept.items.len(), 3);
+}
+
+#[test]
+fn a_file_without_text_is_left_alone_unless_it_was_named() {
+    let (_file, mut input) = input(b"\x7fELF\x02\x01\x01\0\0\0\0");
+    input.named = false;
+    let totals = scan(&input, &plan(&ScanOptions::default()), &mut Kept::default()).unwrap();
+    assert!(totals.skipped);
+    input.named = true;
+    let totals = scan(&input, &plan(&ScanOptions::default()), &mut Kept::default()).unwrap();
+    assert_eq!((totals.skipped, totals.bytes), (false, 11));
+}
