@@ -43,6 +43,15 @@ fn heads_and_names() {
         ("tests/it/a.rs", &"//! x\n".repeat(13)),
         ("tests/it/a.rs", &"//! x\n".repeat(12)),
     );
+    let child = Tree::new(
+        [
+            ("src/a.rs", "//! a\n#[cfg(test)]\npub(crate) mod tests;\nfn f() {}"),
+            ("src/a/tests.rs", "use super::*;"),
+        ]
+        .map(|(path, text)| (path.to_owned(), text.to_owned()))
+        .into(),
+    );
+    assert_eq!(rule(&child), Vec::<String>::new(), "a module of tests needs no head");
     let rule = super::files_are_named_for_their_subject;
     tells_apart(rule, ("src/record/utils.rs", ""), ("src/record/utility_bills.rs", ""));
     tells_apart(rule, ("src/misc/level.rs", ""), ("src/record/level.rs", ""));
