@@ -89,6 +89,8 @@ const BANNED_PACKAGES: [&str; 5] = ["tokio", "async-std", "smol", "openssl-sys",
 struct Tree {
     /// All text files by path below the root.
     files: BTreeMap<String, String>,
+    /// Paths of files that are no text: pictures, archives.
+    others: BTreeSet<String>,
     sources: Vec<Source>,
 }
 
@@ -105,11 +107,12 @@ impl Tree {
                 source.live.clear();
             }
         }
-        Self { files, sources }
+        let others = BTreeSet::new();
+        Self { files, others, sources }
     }
 
     fn read(root: &Path) -> Self {
-        let mut files = BTreeMap::new();
+        let (mut files, mut others) = (BTreeMap::new(), BTreeSet::new());
         let mut folders = vec![root.to_path_buf()];
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(&folder).expect("the folder was just listed") {
@@ -127,10 +130,15 @@ impl Tree {
                     folders.push(path);
                 } else if let Ok(text) = std::fs::read_to_string(&path) {
                     files.insert(below, text);
+                } else {
+                    others.insert(below);
                 }
             }
         }
-        Self::new(files)
+        Self {
+            others,
+            ..Self::new(files)
+        }
     }
 
     fn in_src(&self) -> impl Iterator<Item = &Source> {
@@ -396,9 +404,39 @@ fn no_paths_of_a_workplace(tree: &Tree) -> Vec<String> {
     complaints
 }
 
+fn links_lead_somewhere(tree: &Tree) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for (page, text) in tree.files.iter().filter(|(path, _)| path.ends_with(".md")) {
+        let folder = page.rsplit_once('/').map_or("", |(folder, _)| folder);
+        for (at, mark) in text.match_indices("](") {
+            let target = text[at + mark.len()..].split([')', '#']).next().unwrap_or_default();
+            let path = match target.strip_prefix("../") {
+                Some(above) => above.to_owned(),
+                None if folder.is_empty() => target.to_owned(),
+                None => format!("{folder}/{target}"),
+            };
+            let known = tree.files.keys().chain(&tree.others);
+            let is_there = target.is_empty()
+                || target.contains(':')
+                || known.into_iter().any(|known| {
+                    known
+                        .strip_prefix(&path)
+                        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+                });
+            if !is_there {
+                complaints.push(format!(
+                    "{page}:{}: a link to {target}, which does not exist",
+                    line_of(text, at)
+                ));
+            }
+        }
+    }
+    complaints
+}
+
 type Rule = fn(&Tree) -> Vec<String>;
 
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 15] = [
     files_have_one_subject,
     functions_have_one_subject,
     files_say_what_they_are_for,
@@ -410,6 +448,7 @@ const RULES: [Rule; 14] = [
     tests_wait_for_conditions,
     tests_are_not_ignored,
     examples_are_loaded_by_a_test,
+    links_lead_somewhere,
     dependencies_are_few,
     dependencies_give_their_reason,
     no_paths_of_a_workplace,

@@ -5,6 +5,7 @@
 
 mod crash;
 mod program;
+mod readme;
 mod receiver;
 mod servers;
 mod webhook;

@@ -166,6 +166,24 @@ fn examples() {
 }
 
 #[test]
+fn links() {
+    let rule = super::links_lead_somewhere;
+    tells_apart(
+        rule,
+        ("docs/A.md", "see [b](B.md#part)"),
+        (
+            "docs/A.md",
+            "see [a](A.md#part), [a](../docs/A.md), [a](#part), [b](https://example.org/B.md)",
+        ),
+    );
+    tells_apart(
+        rule,
+        ("README.md", "![x](docs/x.png)"),
+        ("docs/README.md", "[folder](../docs)"),
+    );
+}
+
+#[test]
 fn dependencies() {
     let locked = |count: usize| "[[package]]\nname = \"a\"\n".repeat(count);
     let rule = super::dependencies_are_few;
