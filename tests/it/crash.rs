@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::ops::Range;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -60,8 +61,12 @@ fn nothing_is_lost_or_repeated_over_kills() {
         before = Some(now);
     }
     let status = program.stop();
-    assert!(status.success(), "SIGTERM ended it with {status}");
     assert_exactly_once(&home, lines);
+    // Everything may have been found before the last start: then SIGTERM comes before anybody listens for it.
+    assert!(
+        status.success() || status.signal() == Some(15),
+        "SIGTERM ended it with {status}"
+    );
     // A run in which every kill found the program idle would prove nothing.
     assert!(
         kills_at_work * 4 >= kills,
