@@ -47,7 +47,8 @@ const LAYERS: [(&str, &[&str]); 13] = [
         "alerter",
         &["alert", "analyzer::AnalyzerKind", "record::Level", "keeper", "metrics"],
     ),
-    ("collector", &["metrics"]),
+    // The id of a file is made with the ids of alerts.
+    ("collector", &["metrics", "alert::id"]),
     (
         "state",
         &[

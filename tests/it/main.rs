@@ -7,5 +7,7 @@ mod crash;
 mod program;
 mod readme;
 mod receiver;
+mod same_findings;
 mod servers;
+mod service;
 mod webhook;
