@@ -68,9 +68,12 @@ const LAYERS: [(&str, &[&str]); 13] = [
     ("keeper", &["*"]),
     ("status_page", &["*"]),
     // Modules at the top use what they like.
-    ("cli run scan lib main", &["*", "cli", "config", "run", "scan"]),
+    (
+        "check cli lib main run scan status",
+        &["*", "check", "cli", "config", "run", "scan", "status"],
+    ),
 ];
-const ONLY_AT_THE_TOP: [&str; 4] = ["cli", "config", "run", "scan"];
+const ONLY_AT_THE_TOP: [&str; 6] = ["check", "cli", "config", "run", "scan", "status"];
 
 /// What the pure core never names.
 const IMPURE: [&str; 8] = [

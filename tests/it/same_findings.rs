@@ -40,10 +40,9 @@ fn samples() -> Vec<PathBuf> {
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).expect("the repository has samples") {
             let path = entry.expect("a readable folder").path();
-            let is_log = path.extension().is_some_and(|extension| extension == "log");
             if path.is_dir() {
                 folders.push(path);
-            } else if is_log {
+            } else if path.extension().is_none_or(|extension| extension != "md") {
                 files.push(path);
             }
         }
