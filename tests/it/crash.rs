@@ -61,7 +61,7 @@ fn nothing_is_lost_or_repeated_over_kills() {
         before = Some(now);
     }
     let status = program.stop();
-    assert_exactly_once(&home, lines);
+    eprintln!("{} deliveries, each exactly once", exactly_once(&home, lines));
     // Everything may have been found before the last start: then SIGTERM comes before anybody listens for it.
     assert!(
         status.success() || status.signal() == Some(15),
@@ -103,8 +103,8 @@ fn outbox(home: &Home) -> rusqlite::Result<rusqlite::Connection> {
     Ok(connection)
 }
 
-/// Every exceptional line stands in exactly one delivery, and no two deliveries share an id.
-fn assert_exactly_once(home: &Home, lines: u64) {
+/// Asserts that every exceptional line stands in exactly one delivery, and that no two share an id; how many there are.
+fn exactly_once(home: &Home, lines: u64) -> usize {
     let connection = outbox(home).expect("the state is there");
     let mut statement = connection
         .prepare("SELECT payload FROM outbox")
@@ -140,7 +140,7 @@ fn assert_exactly_once(home: &Home, lines: u64) {
         invented.len(),
         &invented[..invented.len().min(10)],
     );
-    eprintln!("{} deliveries, each exactly once", orders.len());
+    orders.len()
 }
 
 fn is_exceptional(line: u64) -> bool {
