@@ -54,6 +54,8 @@ const LAYERS: [(&str, &[&str]); 13] = [
         &[
             "alert",
             "alerter::Delivery",
+            // What couriers read their queue by; the state keeps the queue.
+            "alerter::courier::Outbox",
             "analyzer",
             "collector",
             "keeper::Mark",
