@@ -21,6 +21,7 @@ pub mod state;
 pub mod control;
 pub mod keeper;
 pub mod metrics;
+pub mod own_log;
 
 pub mod config;
 

@@ -34,7 +34,7 @@ const FILES_WITH_THREADS: [&str; 8] = [
 ];
 
 /// What each module may use of its siblings (itself always; `*`: any that is not named in `ONLY_AT_THE_TOP`).
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 14] = [
     ("record", &["collector::lines"]),
     // The analyzer's stream takes the collector's chunks and gives back half of the checkpoint.
     (
@@ -62,6 +62,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
     ),
     ("judge", &["alert", "analyzer", "record", "keeper", "metrics", "state"]),
     ("metrics", &["record::Level", "alert", "analyzer::AnalyzerKind"]),
+    ("own_log", &[]),
     ("config", &["*"]),
     ("control", &["*"]),
     ("keeper", &["*"]),
