@@ -13,7 +13,7 @@ use crate::alert::book::{self, Book, Now};
 use crate::alert::{self, Composer, News, Origin};
 use crate::alerter::{self, WhenFull};
 use crate::analyzer::Exceptional;
-use crate::collector::{FileKey, FileState, Opened, Resume};
+use crate::collector::{FileKey, FileState, Opened, Resume, Row};
 use crate::metrics::Metrics;
 use crate::record::Level;
 use crate::state::checkpoints::Checkpoint;
@@ -51,6 +51,14 @@ pub struct Batch {
     /// Bytes of the file beyond this batch.
     pub lag_bytes: u64,
     pub observed_at: jiff::Timestamp,
+}
+
+/// What comes down from the analyzers, in order.
+#[derive(Debug)]
+pub enum Message {
+    Batch(Box<Batch>),
+    /// Nothing will ever need this file's state again.
+    Forgotten(Row),
 }
 
 /// What comes back to the keeper: everything that can wake it besides the analyzers' batches.
@@ -114,6 +122,8 @@ pub struct Keeper {
     labels: BTreeMap<Arc<str>, BTreeMap<String, String>>,
     book: Book,
     files: HashMap<FileKey, File>,
+    /// Rows of files that are closed: they may still be told to be forgotten.
+    closed_rows: HashMap<FileKey, i64>,
     queues: Vec<Queue>,
     pending: Pending,
     metrics: Arc<Metrics>,
@@ -175,6 +185,7 @@ impl Keeper {
             composer,
             labels,
             files: HashMap::new(),
+            closed_rows: HashMap::new(),
             queues,
             pending: Pending::default(),
             metrics,
@@ -196,7 +207,7 @@ impl Keeper {
     /// `couriers_deadline` is still written.
     pub fn run(
         mut self,
-        batches: &Receiver<Batch>,
+        batches: &Receiver<Message>,
         inbox: &Receiver<Inbox>,
         couriers_deadline: Duration,
     ) -> Result<()> {
@@ -308,7 +319,14 @@ impl Keeper {
         }
     }
 
-    fn take(&mut self, batch: Batch) {
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Batch(batch) => self.take_batch(*batch),
+            Message::Forgotten(row) => self.pending.forget(row),
+        }
+    }
+
+    fn take_batch(&mut self, batch: Batch) {
         let Batch {
             file,
             opened,

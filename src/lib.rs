@@ -21,11 +21,13 @@ pub mod state;
 pub mod control;
 pub mod keeper;
 pub mod metrics;
+pub mod own_log;
 
 pub mod config;
 
 pub mod check;
 pub mod cli;
-//pub mod run;
+pub mod init;
+pub mod run;
 pub mod scan;
 pub mod status;

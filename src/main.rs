@@ -5,7 +5,7 @@
 
 use exception_log_collector::cli::{self, Cli, Command};
 use exception_log_collector::config::{self, Loaded, Problems, Request};
-use exception_log_collector::{check, scan, status};
+use exception_log_collector::{check, run, scan, status};
 use std::io::{ErrorKind, Write, stderr, stdout};
 use std::process::ExitCode;
 
@@ -46,8 +46,7 @@ fn command(cli: &Cli) -> anyhow::Result<u8> {
             let loaded = load(cli)?;
             own_log(cli, &loaded)?;
             loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
-            let _ = options;
-            anyhow::bail!("not landed")
+            run::run(loaded.settings, options).map(|_| 0)
         }
         Command::Scan(options) => {
             let settings = if cli.config.is_some() || !cli.set.is_empty() {

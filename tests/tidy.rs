@@ -34,7 +34,7 @@ const FILES_WITH_THREADS: [&str; 7] = [
 ];
 
 /// What each module may use of its siblings (itself always; `*`: any that is not named in `ONLY_AT_THE_TOP`).
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 14] = [
     ("record", &["collector::lines"]),
     // The analyzer's stream takes the collector's chunks and gives back half of the checkpoint.
     (
@@ -65,13 +65,14 @@ const LAYERS: [(&str, &[&str]); 13] = [
     ),
     ("judge", &["alert", "analyzer", "record", "keeper", "metrics", "state"]),
     ("metrics", &["record::Level", "alert", "analyzer::AnalyzerKind"]),
+    ("own_log", &[]),
     ("config", &["*"]),
     ("control", &["*"]),
     ("keeper", &["*"]),
     ("status_page", &["*"]),
     // Modules at the top use what they like.
     (
-        "check cli lib main run scan status",
+        "check cli init lib main run scan status",
         &["*", "check", "cli", "config", "run", "scan", "status"],
     ),
 ];

@@ -47,7 +47,6 @@ impl Pasts {
         self.list.push_back(past);
     }
 
-
     pub fn iter(&self) -> impl Iterator<Item = &Past> {
         self.list.iter()
     }

@@ -6,6 +6,7 @@
 
 mod alerters;
 mod analyzers;
+mod own_log;
 mod patterns;
 pub(super) mod sources;
 mod webhooks;
@@ -16,7 +17,7 @@ use super::place::Inputs;
 use super::read::RuleTest;
 use super::tree::{Node, NodeId, Value};
 use super::units::Span;
-use super::{DEFAULT_STATE_DIR, LogSettings, Settings, console};
+use super::{DEFAULT_STATE_DIR, Settings, console};
 use crate::alert;
 use crate::alert::render::Wording;
 use crate::record::Level;
@@ -71,10 +72,6 @@ const NOT_BUILT: &[(&str, &[&str])] = &[
     ("metrics.listen", &[]),
     ("metrics.token_file", &[]),
     ("metrics.textfile", &[]),
-    ("log.file", &[]),
-    ("log.format", &["text"]),
-    ("log.max_size", &[]),
-    ("log.keep", &[]),
 ];
 
 /// Reports every key that is given and not alive yet. Empty lists, sections and values ask for nothing.
@@ -170,9 +167,7 @@ pub fn check(root: file::Root, inputs: &mut Inputs) -> Checked {
         analyzer_threads,
         alert,
         alerters,
-        log: LogSettings {
-            level: log_level(&root.log.section()),
-        },
+        log: own_log::own_log(&root.log.section(), inputs),
     };
     Checked { settings, rule_tests }
 }
@@ -188,17 +183,6 @@ fn state_dir(key: &Key<String>, inputs: &mut Inputs) -> PathBuf {
         }
     }
     key.or(DEFAULT_STATE_DIR.to_owned()).into()
-}
-
-fn log_level(log: &file::Log) -> log::LevelFilter {
-    match log.level.or(file::LogLevel::Info) {
-        file::LogLevel::Off => log::LevelFilter::Off,
-        file::LogLevel::Error => log::LevelFilter::Error,
-        file::LogLevel::Warn => log::LevelFilter::Warn,
-        file::LogLevel::Info => log::LevelFilter::Info,
-        file::LogLevel::Debug => log::LevelFilter::Debug,
-        file::LogLevel::Trace => log::LevelFilter::Trace,
-    }
 }
 
 fn alerts(alerts: file::Alerts, host: file::Host, inputs: &mut Inputs) -> alert::Settings {

@@ -30,7 +30,7 @@ pub use problem::{PROBLEMS_MAX, Place, Problem, Problems, Warning};
 pub use read::{Loaded, Request, RuleTest, load};
 pub use units::{Size, Span};
 
-use crate::{alert, alerter, analyzer, collector, record};
+use crate::{alert, alerter, analyzer, collector, own_log, record};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ pub struct Settings {
     pub alert: alert::Settings,
     /// Never empty: without alerters in the configuration there is one `console`.
     pub alerters: Vec<alerter::Settings>,
-    pub log: LogSettings,
+    pub log: own_log::Settings,
 }
 
 /// One source: each stage's part.
@@ -61,12 +61,6 @@ pub struct Source {
     /// This source's level, over `analyzer.alert_at`: `Some(None)` is off.
     pub alert_at: Option<Option<record::Level>>,
     pub labels: BTreeMap<String, String>,
-}
-
-/// The program's own log.
-#[derive(Debug, Clone)]
-pub struct LogSettings {
-    pub level: log::LevelFilter,
 }
 
 /// The settings of `scan` without a configuration: no sources, levels from `warn`, alerts on the console.
@@ -84,9 +78,7 @@ pub fn defaults() -> Settings {
             ..Default::default()
         },
         alerters: vec![console()],
-        log: LogSettings {
-            level: log::LevelFilter::Info,
-        },
+        log: own_log::Settings::default(),
     }
 }
 

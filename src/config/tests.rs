@@ -88,7 +88,7 @@ log: {level: debug}
     assert_eq!(settings.analyzer.ignore.len(), 2);
     assert_eq!(settings.alert.context_before_lines, 0);
     assert_eq!(settings.alert.context_after_lines, 5);
-    assert_eq!(settings.log.level, log::LevelFilter::Debug);
+    assert_eq!(settings.log.level, Some(log::LevelFilter::Debug));
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn set_wins_over_environment_and_environment_over_the_file() {
         &environment,
     )
     .unwrap();
-    assert_eq!(loaded.settings.log.level, log::LevelFilter::Trace);
+    assert_eq!(loaded.settings.log.level, Some(log::LevelFilter::Trace));
     assert_eq!(loaded.settings.sources[0].record.flush_after, Duration::from_secs(9));
     assert_eq!(loaded.settings.sources[0].collector.paths, ["/x", "/y"]);
 }
@@ -166,7 +166,7 @@ fn a_variable_cannot_add_keys() {
         .unwrap()
         .settings;
     assert_eq!(settings.alert.host_name.as_deref(), Some("x\nlog: {level: off}"));
-    assert_eq!(settings.log.level, log::LevelFilter::Debug);
+    assert_eq!(settings.log.level, Some(log::LevelFilter::Debug));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::{
 };
 use crate::alert::Alert;
 use crate::alert::book::{Group, Key};
+use crate::collector::Row;
 use crate::state::{Durability, State};
 use anyhow::Result;
 use rusqlite::Connection;
@@ -23,6 +24,8 @@ pub struct Pending {
     begins: Vec<(Key, Alert)>,
     marks: Vec<(Arc<str>, Vec<Mark>)>,
     files: BTreeSet<FileKey>,
+    /// Files whose state nobody will need again.
+    forgotten: Vec<Row>,
     /// A group's life has changed.
     life: bool,
     /// When the oldest checkpoint or life that waits for company was touched.
@@ -47,6 +50,11 @@ impl Pending {
 
     pub fn touch(&mut self, file: FileKey) {
         self.files.insert(file);
+        self.waiting_since.get_or_insert_with(Instant::now);
+    }
+
+    pub fn forget(&mut self, row: Row) {
+        self.forgotten.push(row);
         self.waiting_since.get_or_insert_with(Instant::now);
     }
 
@@ -94,6 +102,7 @@ impl Keeper {
             state,
             pending,
             files,
+            closed_rows,
             queues,
             boot_id,
             ..
@@ -106,6 +115,16 @@ impl Keeper {
                     Some(row) => checkpoints::update(connection, row, &file.checkpoint)?,
                     None => rows.push((*key, checkpoints::insert(connection, &file.checkpoint)?)),
                 }
+            }
+            for row in &pending.forgotten {
+                let row = match row {
+                    Row::Stored(row) => Some(*row),
+                    Row::File(key) => closed_rows.get(key).copied().or_else(|| {
+                        let new = rows.iter().find(|(new, _)| new == key).map(|(_, row)| *row);
+                        new.or_else(|| files.get(key).and_then(|file| file.row))
+                    }),
+                };
+                row.map_or(Ok(()), |row| checkpoints::delete(connection, row))?;
             }
             write_groups(connection, &pending.begins, &lives, &forgotten)?;
             if !lives.is_empty() {
@@ -167,7 +186,18 @@ impl Keeper {
                 file.row = Some(row);
             }
         }
-        self.files.retain(|_, file| !file.closed);
+        let closed_rows = &mut self.closed_rows;
+        self.files.retain(|key, file| {
+            if let (true, Some(row)) = (file.closed, file.row) {
+                closed_rows.insert(*key, row);
+            }
+            !file.closed
+        });
+        for row in std::mem::take(&mut self.pending.forgotten) {
+            if let Row::File(key) = row {
+                self.closed_rows.remove(&key);
+            }
+        }
         for queue in &mut self.queues {
             queue.bytes = queue
                 .bytes

@@ -14,9 +14,9 @@ mod threads;
 pub mod worker;
 
 use crate::alert::{Composer, Host};
-use crate::cli::RunOptions;
 use crate::alerter::courier::{Courier, Mode};
 use crate::analyzer::stream::Analyzers;
+use crate::cli::RunOptions;
 use crate::collector::{self, Collector};
 use crate::config::Settings;
 use crate::control::Control;
@@ -74,7 +74,7 @@ struct Service {
     collector_stop: collector::Stop,
     workers: Vec<Worker>,
     keeper: Keeper,
-    batches: Receiver<keeper::Batch>,
+    batches: Receiver<keeper::Message>,
     inbox: Receiver<keeper::Inbox>,
     couriers: Vec<Courier>,
     control: Control,

@@ -3,7 +3,7 @@
 use crate::analyzer::Stream;
 use crate::analyzer::stream::{Analyzers, Seen};
 use crate::collector::{Chunk, Event, FileKey, FileState, Opened};
-use crate::keeper::Batch;
+use crate::keeper::{Batch, Message};
 use crate::metrics::{self, Metrics};
 use crate::record;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
@@ -37,7 +37,7 @@ pub struct Worker {
     pub events: Receiver<Event>,
     /// Empty buffers go back to the collector.
     pub spent: Sender<Vec<u8>>,
-    pub batches: Sender<Batch>,
+    pub batches: Sender<Message>,
     pub at_end: AtEnd,
 }
 
@@ -88,15 +88,14 @@ impl Worker {
                 let Some(file) = files.get_mut(&key) else { return Ok(()) };
                 self.send(key, file, Vec::new(), Some(file_state), false)
             }
+            Event::Forgotten(row) => self.batches.send(Message::Forgotten(row)).map_err(|_| KeeperGone),
             Event::Closed { file: key, file_state } => {
                 let Some(mut file) = files.remove(&key) else {
                     return Ok(());
                 };
                 let found = self.collect(&file.source.clone(), |sink| file.stream.close_all(sink));
                 self.send(key, &mut file, found, Some(file_state), true)
-            }
-            // The keeper keeps finished rows as long as it likes.
-            Event::Forgotten(_) => Ok(()),
+            } // The keeper keeps finished rows as long as it likes.
         }
     }
 
@@ -205,7 +204,9 @@ impl Worker {
             lag_bytes: file.lag_bytes,
             observed_at: jiff::Timestamp::now(),
         };
-        self.batches.send(batch).map_err(|_| KeeperGone)
+        self.batches
+            .send(Message::Batch(Box::new(batch)))
+            .map_err(|_| KeeperGone)
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Ends a test that cannot run on this machine: says why to a person, fails where CI is set.
 ///
 /// ```text
-/// let Some(python) = python() else { return skipped("no Python with aiosmtpd") };
+/// let Some(python) = venv_python() else { return skipped("no Python with aiosmtpd") };
 /// ```
-#[expect(dead_code, reason = "no test of a server that a machine may lack yet")]
 #[track_caller]
 pub fn skipped(why: &str) {
     assert!(
@@ -24,8 +24,7 @@ pub fn skipped(why: &str) {
 }
 
 /// A Python with the packages of `tests/servers/requirements.txt`.
-#[expect(dead_code, reason = "no test that needs it yet")]
-pub fn python() -> Option<PathBuf> {
+pub fn venv_python() -> Option<PathBuf> {
     installed("venv/bin/python")
 }
 
@@ -40,4 +39,34 @@ fn installed(name: &str) -> Option<PathBuf> {
         .join("target/test-tools")
         .join(name);
     path.exists().then_some(path)
+}
+
+/// An authority of the test's own: `ca.pem`, `server.pem` and `server.key` for localhost and 127.0.0.1, `client.pem` and
+/// `client.key`. Made by OpenSSL.
+#[derive(Debug)]
+pub struct Certificates(tempfile::TempDir);
+
+impl Certificates {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let script = "set -e
+            openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=test-ca \
+                -keyout ca.key -out ca.pem
+            for name in server client; do
+                openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=$name -keyout $name.key -out $name.csr
+                printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\n' > ext
+                openssl x509 -req -in $name.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out $name.pem
+            done";
+        let output = Command::new("sh")
+            .args(["-c", script])
+            .current_dir(folder.path())
+            .output()
+            .expect("a shell");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Self(folder)
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
 }

@@ -30,8 +30,7 @@ const CAUSE: &str = r"^\s*(?:Caused by|Suppressed|Wrapped by|Caused By|\[CIRCULA
 const LOCK: &str = r"^\s+- (?:locked|waiting on|waiting to lock|parking to wait|eliminated|None)";
 
 /// `a.b.SomeException: message`, also elastic's `SomeException[message]` and what stands before it.
-const HEAD: &str =
-    r"^\s*(?:[\w$]+\.)*[\w$]*(?:Exception|Error|Throwable|Failure|Interrupt|Death|Killed)\b(?:[\[:;]|$)";
+const HEAD: &str = r"^\s*(?:[\w$]+\.)*[\w$]*(?:Exception|Error|Throwable|Failure|Interrupt|Death|Killed)\b(?:[\[:;]|$)";
 
 const RULES: &[Rule] = &[
     sure(&[Begin], r#"^Exception in thread ""#, Message),
