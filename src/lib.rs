@@ -27,6 +27,7 @@ pub mod config;
 
 pub mod check;
 pub mod cli;
+pub mod init;
 //pub mod run;
 pub mod scan;
 pub mod status;

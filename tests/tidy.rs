@@ -68,7 +68,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
     ("keeper", &["*"]),
     ("status_page", &["*"]),
     // Modules at the top use what they like.
-    ("cli run scan lib main", &["*", "cli", "config", "run", "scan"]),
+    ("cli init run scan lib main", &["*", "cli", "config", "run", "scan"]),
 ];
 const ONLY_AT_THE_TOP: [&str; 4] = ["cli", "config", "run", "scan"];
 
