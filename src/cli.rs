@@ -28,6 +28,7 @@ pub enum Command {
     Run(RunOptions),
     Scan(Box<ScanOptions>),
     Check,
+    Init(InitOptions),
     Status(StatusOptions),
     Completions(clap_complete::Shell),
     Man,
@@ -71,6 +72,14 @@ pub struct ScanOptions {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InitOptions {
+    /// Where the configuration goes; none: standard output.
+    pub output: Option<PathBuf>,
+    /// Not what to do next.
+    pub quiet: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusOptions {
     pub json: bool,
 }
@@ -98,6 +107,7 @@ struct Args {
 const EXAMPLES: &str = "\
 Examples:
   exception-log-collector scan /var/log            what is exceptional in these logs? (needs no configuration)
+  exception-log-collector init -o config.yaml      write a configuration for this host
   exception-log-collector check -c config.yaml     is this configuration right, and what does it mean?
   exception-log-collector run -c config.yaml       follow the configured logs and send alerts
 
@@ -112,6 +122,8 @@ enum Typed {
     Scan(TypedScan),
     /// Validate the configuration, run the rules' own tests, and say what it means
     Check,
+    /// Look at this host (its logs, their formats, how they rotate) and write a commented configuration
+    Init(TypedInit),
     /// Show what a running service does: lag, alerts, outboxes, losses
     Status(TypedStatus),
     /// Write completions for a shell to standard output
@@ -174,6 +186,13 @@ struct TypedScan {
 }
 
 #[derive(Debug, Default, clap::Args)]
+struct TypedInit {
+    /// Write it there instead of standard output; an existing file is never overwritten
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, clap::Args)]
 struct TypedStatus {
     /// Print one JSON object
     #[arg(long)]
@@ -193,6 +212,10 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, now: jiff::Timestamp) -> 
         Some(Typed::Run(run)) => Command::Run(run.into()),
         Some(Typed::Scan(scan)) => Command::Scan(Box::new(scan_options(scan, quiet, now)?)),
         Some(Typed::Check) => Command::Check,
+        Some(Typed::Init(init)) => Command::Init(InitOptions {
+            output: init.output,
+            quiet,
+        }),
         Some(Typed::Status(status)) => Command::Status(StatusOptions { json: status.json }),
         Some(Typed::Completions { shell }) => Command::Completions(shell),
         Some(Typed::Man) => Command::Man,

@@ -7,39 +7,39 @@ mod draft;
 mod logrotate;
 mod survey;
 
+use crate::cli::InitOptions;
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 use survey::Survey;
 
 /// Logs that a warning names one by one.
 const NAMED_MAX: usize = 5;
 
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// `-o FILE`; none: standard output.
-    pub output: Option<PathBuf>,
-    /// The root directory of the host: `/`, but for tests and images.
-    pub root: PathBuf,
-    pub now: SystemTime,
-}
-
 /// Writes the configuration to its file or `out`, and what to do next to `advice`.
 ///
 /// # Errors
 /// The file exists already, or cannot be written.
-pub fn init(options: &Options, out: &mut dyn Write, advice: &mut dyn Write) -> Result<()> {
-    let survey = survey::look(&options.root);
-    let yaml = draft::draft(&survey, options.now);
+pub fn run(options: &InitOptions, out: &mut dyn Write, advice: &mut dyn Write) -> Result<()> {
+    init(options, Path::new("/"), out, advice)
+}
+
+/// `root`: the root directory of the host.
+fn init(options: &InitOptions, root: &Path, out: &mut dyn Write, advice: &mut dyn Write) -> Result<()> {
+    let survey = survey::look(root);
+    let yaml = draft::draft(&survey, SystemTime::now());
     match &options.output {
         Some(path) => write_new(path, &yaml)?,
         None => out
             .write_all(yaml.as_bytes())
             .and_then(|()| out.flush())
             .context("writing the configuration")?,
+    }
+    if options.quiet {
+        return Ok(());
     }
     advise(&survey, options.output.as_deref(), advice).context("writing what to do next")
 }

@@ -5,7 +5,7 @@
 
 use exception_log_collector::cli::{self, Cli, Command};
 use exception_log_collector::config::{self, Loaded, Problems, Request};
-use exception_log_collector::{check, run, scan, status};
+use exception_log_collector::{check, init, own_log, run, scan, status};
 use std::io::{ErrorKind, Write, stderr, stdout};
 use std::process::ExitCode;
 
@@ -21,7 +21,9 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(FAILED));
         }
     };
-    match command(&cli) {
+    let outcome = command(&cli);
+    log::logger().flush();
+    match outcome {
         Ok(status) => ExitCode::from(status),
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
@@ -44,7 +46,9 @@ fn command(cli: &Cli) -> anyhow::Result<u8> {
     match &cli.command {
         Command::Run(options) => {
             let loaded = load(cli)?;
-            own_log(cli, &loaded)?;
+            let mut log = loaded.settings.log.clone();
+            log.settle_level(cli.log_level, options.once);
+            own_log::start(&log)?;
             loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
             run::run(loaded.settings, options).map(|_| 0)
         }
@@ -59,6 +63,7 @@ fn command(cli: &Cli) -> anyhow::Result<u8> {
                 .map(scan::Outcome::exit_status)
         }
         Command::Check => check::check(&load(cli)?, &mut stdout().lock()).map(|()| 0),
+        Command::Init(options) => init::run(options, &mut stdout().lock(), &mut stderr().lock()).map(|()| 0),
         Command::Status(options) => status::run(&load(cli)?.settings, options, &mut stdout().lock()),
         Command::Completions(shell) => Ok(cli::write_completions(*shell, &mut stdout().lock()).map(|()| 0)?),
         Command::Man => Ok(cli::write_man(&mut stdout().lock()).map(|()| 0)?),
@@ -73,15 +78,6 @@ fn load(cli: &Cli) -> Result<Loaded, Problems> {
         set: cli.set.clone(),
         environment: environment.collect(),
     })
-}
-
-fn own_log(cli: &Cli, loaded: &Loaded) -> anyhow::Result<()> {
-    let level = cli.log_level.unwrap_or(loaded.settings.log.level);
-    Ok(simplelog::WriteLogger::init(
-        level,
-        simplelog::Config::default(),
-        stderr(),
-    )?)
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {

@@ -57,10 +57,8 @@ fn write_draft(yaml: &mut String, survey: &Survey, now: SystemTime) -> std::fmt:
         )?;
     }
     yaml.push_str(ANALYZERS);
-    if survey.sources.iter().any(|source| source.name == "system") {
-        yaml.push_str(OWN_LINES);
-    }
-    yaml.push_str(ALERTERS);
+    yaml.push_str(if survey.prepared { FILE_ALERTER } else { CONSOLE_ALERTER });
+    yaml.push_str(OTHER_ALERTERS);
     Ok(())
 }
 
@@ -73,22 +71,26 @@ analyzers:
     - {name: disk, match: 'No space left on device|Read-only file system|I/O error, dev', severity: error}
 ";
 
-/// What we print under systemd comes back by syslog.
-const OWN_LINES: &str = "\
-    # What this program itself prints under systemd comes back by syslog: no alerts about alerts.
-    - {name: own-lines, match: '.', fields: {app: '^exception-log-collector$'}, severity: trace, override: true}
+/// On a host that the packages have prepared. Not the console there: under systemd it goes to the journal, from there to
+/// syslog, and comes back as a log.
+const FILE_ALERTER: &str = "
+alerters:
+  - name: record                  # all alerts, to look them up
+    file: {path: /var/log/exception-log-collector/alerts.log, format: text}
 ";
 
-const ALERTERS: &str = "
+const CONSOLE_ALERTER: &str = "
 alerters:
-  - name: screen
-    console: {format: text}       # on standard output; under systemd: journalctl -u exception-log-collector
-  # Somebody has to hear of it. One of these, or several:
+  - name: screen                  # on standard output
+    console: {format: text}
+";
+
+const OTHER_ALERTERS: &str = "  # Somebody has to hear of it. One of these, or several:
   # - name: ops
   #   min_severity: error
   #   webhook: {url: 'https://hooks.example.org/alerts'}
-  # - name: chat
-  #   webhook: {preset: slack, url_file: /etc/exception-log-collector/slack-url}   # or teams discord telegram dingtalk feishu wecom pagerduty alertmanager
+  # - name: chat                  # or teams discord telegram dingtalk feishu wecom pagerduty alertmanager
+  #   webhook: {preset: slack, url_file: /etc/exception-log-collector/slack-url}
 ";
 
 fn write_source(yaml: &mut String, source: &Found, now: SystemTime) -> std::fmt::Result {

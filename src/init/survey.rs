@@ -66,7 +66,7 @@ const SYSTEM: &[&str] = &[
     "debug",
 ];
 
-/// Directories that hold no logs that people write, or only our own.
+/// No logs of something that runs: what packages did, how the system was installed, measurements, and our own.
 const NOT_SEARCHED: &[&str] = &[
     "journal",
     "pods",
@@ -77,6 +77,15 @@ const NOT_SEARCHED: &[&str] = &[
     "pcp",
     "installer",
     "exception-log-collector",
+    "apt",
+    "dpkg.log",
+    "alternatives.log",
+    "bootstrap.log",
+    "fontconfig.log",
+    "dnf.rpm.log",
+    "dnf.librepo.log",
+    "hawkey.log",
+    "pacman.log",
 ];
 
 #[derive(Debug)]
@@ -87,6 +96,8 @@ pub struct Survey {
     pub journald: bool,
     pub systemd: bool,
     pub openwrt: bool,
+    /// Our own log directory is there: a package made it.
+    pub prepared: bool,
     /// There was more than is looked at.
     pub cut_short: bool,
 }
@@ -152,6 +163,7 @@ pub fn look(root: &Path) -> Survey {
         journald: exists("run/systemd/journal") || exists("var/log/journal"),
         systemd: exists("run/systemd/system"),
         openwrt: exists("etc/openwrt_release"),
+        prepared: exists("var/log/exception-log-collector"),
         cut_short: search.entries_left == 0,
     }
 }
@@ -217,9 +229,12 @@ impl<'a> Search<'a> {
                 continue;
             };
             // Not a link to a directory: what it leads to has its own place, or is none of ours.
+            if NOT_SEARCHED.contains(&name) || name.starts_with('.') {
+                continue;
+            }
             let is_dir = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir());
             if is_dir {
-                if depth < DEPTH_MAX && !NOT_SEARCHED.contains(&name) && !name.starts_with('.') {
+                if depth < DEPTH_MAX {
                     self.walk(&path, depth + 1);
                 }
             } else if is_log_name(name) && !is_rotated(name) {

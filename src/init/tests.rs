@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::{self, Request};
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
 use tempfile::TempDir;
 
 struct Host(TempDir);
@@ -30,12 +31,11 @@ impl Host {
     /// The configuration and the advice.
     fn init(&self) -> (String, String) {
         let (mut out, mut advice) = (Vec::new(), Vec::new());
-        let options = Options {
+        let options = InitOptions {
             output: None,
-            root: self.0.path().to_owned(),
-            now: SystemTime::now(),
+            quiet: false,
         };
-        init(&options, &mut out, &mut advice).unwrap();
+        init(&options, self.0.path(), &mut out, &mut advice).unwrap();
         (String::from_utf8(out).unwrap(), String::from_utf8(advice).unwrap())
     }
 }
@@ -202,18 +202,29 @@ fn a_log_full_of_warnings_comes_with_a_hint() {
 fn a_file_is_written_once_and_never_overwritten() {
     let host = Host::new(&[]);
     let path = host.path("/etc/exception-log-collector/config.yaml");
-    let options = Options {
+    let options = InitOptions {
         output: Some(path.clone()),
-        root: host.0.path().to_owned(),
-        now: SystemTime::now(),
+        quiet: false,
     };
+    let root = host.0.path();
     let (mut out, mut advice) = (Vec::new(), Vec::new());
-    init(&options, &mut out, &mut advice).unwrap();
+    init(&options, root, &mut out, &mut advice).unwrap();
     assert!(out.is_empty());
     let advice = String::from_utf8(advice).unwrap();
     assert!(advice.contains(&format!("check -c {}", path.display())), "{advice}");
     fs::write(&path, "mine").unwrap();
-    let error = init(&options, &mut Vec::new(), &mut Vec::new()).unwrap_err();
+    let error = init(&options, root, &mut Vec::new(), &mut Vec::new()).unwrap_err();
     assert!(error.to_string().contains("exists already"), "{error}");
     assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
+}
+
+#[test]
+fn where_a_package_made_our_directory_alerts_go_there_and_are_not_followed() {
+    let host = Host::new(&[("/var/log/exception-log-collector/alerts.log", b"ERROR\n")]);
+    let (yaml, advice) = host.init();
+    assert!(
+        yaml.contains("file: {path: /var/log/exception-log-collector/alerts.log"),
+        "{yaml}"
+    );
+    assert!(advice.contains("found 0 logs"), "{advice}");
 }
