@@ -174,7 +174,7 @@ fn completions_and_man_page_know_every_command() {
         let mut script = Vec::new();
         write_completions(shell, &mut script).unwrap();
         assert!(
-            String::from_utf8(script).unwrap().contains("--single-instance"),
+            String::from_utf8(script).unwrap().contains("single-instance"),
             "{shell}"
         );
     }

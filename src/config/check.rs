@@ -173,14 +173,9 @@ pub fn check(root: file::Root, inputs: &mut Inputs) -> Checked {
 }
 
 fn state_dir(key: &Key<String>, inputs: &mut Inputs) -> PathBuf {
-    if let Some((at, dir)) = key.placed() {
-        if !dir.starts_with('/') {
-            inputs.fault(
-                at,
-                "must be an absolute path",
-                "services do not start in the directory of this file",
-            );
-        }
+    if let Some((at, _)) = key.placed().filter(|(_, dir)| !dir.starts_with('/')) {
+        let hint = "services do not start in the directory of this file";
+        inputs.fault(at, "must be an absolute path", hint);
     }
     key.or(DEFAULT_STATE_DIR.to_owned()).into()
 }
@@ -231,10 +226,8 @@ fn positive(key: &Key<Span>, default: Duration, inputs: &mut Inputs) -> Duration
 }
 
 fn at_most(key: &Key<usize>, default: usize, min: usize, max: usize, inputs: &mut Inputs) -> usize {
-    if let Some((at, value)) = key.placed() {
-        if !(min..=max).contains(value) {
-            inputs.fault(at, format!("{value} is not between {min} and {max}"), "");
-        }
+    if let Some((at, value)) = key.placed().filter(|(_, value)| !(min..=max).contains(*value)) {
+        inputs.fault(at, format!("{value} is not between {min} and {max}"), "");
     }
     key.or(default)
 }

@@ -71,7 +71,7 @@ impl<'de> Decoder<'de> {
             Value::Scalar(_) if wanted.starts_with("a list") => ("a single value", "\nput it into [ ]".to_owned()),
             Value::Scalar(_) => ("a single value", String::new()),
             Value::Seq(_) => ("a list", String::new()),
-            Value::Map(_) => ("keys and values", String::new()),
+            Value::Map(_) => ("a section", String::new()),
             Value::Gone => return Wrong(String::new()),
         };
         Wrong(format!("{wanted} is expected, {found} was found{hint}"))

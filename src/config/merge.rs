@@ -152,12 +152,15 @@ const ENVIRONMENT: Spelling = Spelling {
 fn overlay(root: &mut Node, steps: &[&str], spelling: &Spelling, value: &str, input: Input, inputs: &mut Inputs) {
     let first_id = inputs.next_id();
     let mut node = value_node(value, first_id);
-    let ids_end = tree::ids_end(&node);
-    // Sections made on the way share the value's place.
-    let placed = put(root, steps, spelling, &mut node, first_id);
-    inputs.add(input, ids_end);
+    let mut next_id = tree::ids_end(&node);
+    let placed = match steps.iter().any(|step| step.is_empty()) {
+        true => Err(("a part of the key is empty".to_owned(), String::new())),
+        false => put(root, steps, spelling, &mut node, &mut next_id),
+    };
+    inputs.add(input, next_id);
     if let Err((what, hint)) = placed {
-        inputs.fault(first_id, what, hint);
+        // With a key of its own: parts of the way may be in the tree.
+        inputs.fault_at_key(first_id, "", what, hint);
     }
 }
 
@@ -181,14 +184,15 @@ fn put(
     mut steps: &[&str],
     spelling: &Spelling,
     node: &mut Node,
-    id: tree::NodeId,
+    next_id: &mut tree::NodeId,
 ) -> Result<(), Refused> {
+    let mut new_id = || {
+        *next_id += 1;
+        *next_id - 1
+    };
     let mut path = String::new();
     let mut at = root;
     while let Some((step, rest)) = steps.split_first() {
-        if step.is_empty() {
-            return Err(("a part of the key is empty".into(), String::new()));
-        }
         if NAMED.contains(&path.as_str()) {
             let (item, taken) = find_named(at, steps, spelling, &path)?;
             (at, steps) = (item, &steps[taken..]);
@@ -197,7 +201,7 @@ fn put(
         }
         if at.value == Value::Null {
             *at = Node {
-                id,
+                id: new_id(),
                 value: Value::Map(Vec::new()),
             };
         }
@@ -207,17 +211,19 @@ fn put(
                 "give it as a whole: [a, b]".into(),
             ));
         };
-        let n = entries
-            .iter()
-            .position(|entry| (spelling.same)(&entry.key, step))
-            .unwrap_or_else(|| {
-                entries.push(Entry {
-                    key: (spelling.key)(step),
-                    id,
-                    node: Node { id, value: Value::Null },
-                });
-                entries.len() - 1
+        let known = entries.iter().position(|entry| (spelling.same)(&entry.key, step));
+        let n = known.unwrap_or_else(|| {
+            let node = Node {
+                id: new_id(),
+                value: Value::Null,
+            };
+            entries.push(Entry {
+                key: (spelling.key)(step),
+                id: new_id(),
+                node,
             });
+            entries.len() - 1
+        });
         path = key_path(&path, &entries[n].key);
         (at, steps) = (&mut entries[n].node, rest);
     }

@@ -98,7 +98,7 @@ pub fn say_span(span: Duration) -> String {
     match SPAN_UNITS_MS
         .iter()
         .rev()
-        .find(|(_, unit_ms)| ms >= *unit_ms && ms % unit_ms == 0)
+        .find(|(_, unit_ms)| ms >= *unit_ms && ms.is_multiple_of(*unit_ms))
     {
         Some((unit, unit_ms)) => format!("{}{unit}", ms / unit_ms),
         None => "0s".to_owned(),
@@ -110,7 +110,7 @@ pub fn say_size(bytes: u64) -> String {
     match SIZE_UNITS[..4]
         .iter()
         .rev()
-        .find(|(_, unit)| bytes >= *unit && bytes % unit == 0)
+        .find(|(_, unit)| bytes >= *unit && bytes.is_multiple_of(*unit))
     {
         Some((name, unit)) => format!("{}{name}", bytes / unit),
         None => "0B".to_owned(),

@@ -135,7 +135,7 @@ fn a_secret_in_a_file_for_everybody_is_warned_of() {
 fn mistakes_in_environment_and_set_are_told_by_their_names() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("config.yaml");
-    std::fs::write(&path, "alerters: [{name: ops, console: {}}]\n").unwrap();
+    std::fs::write(&path, "state_dir: /s\nalerters: [{name: ops, console: {}}]\n").unwrap();
     let environment = [
         ("ELC_ALERTERS__OPS__MIN_SEVERTY", "fatal"),
         ("ELC_ALERTERS__OSP__MIN_SEVERITY", "fatal"),
@@ -172,7 +172,8 @@ fn mistakes_in_environment_and_set_are_told_by_their_names() {
         "    hint: write --set KEY=VALUE, for example --set log.level=debug",
         "--set nothing: a `=` is missing",
         "    hint: write --set KEY=VALUE, for example --set log.level=debug",
-        "--set state_dir.x: state_dir: a section was found",
+        "--set state_dir.x: `state_dir` has no keys below it",
+        "    hint: give it as a whole: [a, b]",
     ];
     assert_eq!(told, expected.join("\n"));
 }
