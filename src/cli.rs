@@ -243,10 +243,40 @@ pub fn write_completions(shell: clap_complete::Shell, out: &mut dyn Write) -> st
     out.write_all(&script)
 }
 
-/// Writes the man page, every command on one page.
+/// Writes the man page: every command with its options on one page.
 pub fn write_man(out: &mut dyn Write) -> std::io::Result<()> {
-    let command = Args::command().flatten_help(true);
-    clap_mangen::Man::new(command).render(out)
+    let mut command = Args::command();
+    command.build();
+    let page = clap_mangen::Man::new(command.clone());
+    let mut roff = Vec::new();
+    page.render_title(&mut roff)?;
+    page.render_name_section(&mut roff)?;
+    page.render_synopsis_section(&mut roff)?;
+    page.render_options_section(&mut roff)?;
+    for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+        // Global options stand above, once.
+        let hidden = sub
+            .get_arguments()
+            .filter(|arg| arg.is_global_set())
+            .map(|arg| arg.get_id().clone());
+        let hidden: Vec<clap::Id> = hidden.collect();
+        let own = hidden
+            .into_iter()
+            .fold(sub.clone(), |sub, id| sub.mut_arg(id, |arg| arg.hide(true)));
+        let section = clap_mangen::Man::new(own);
+        let mut text = Vec::new();
+        section.render_description_section(&mut text)?;
+        section.render_options_section(&mut text)?;
+        let text = String::from_utf8_lossy(&text);
+        let heading = format!(".SH \"{}\"", sub.get_name().to_uppercase());
+        let text = text
+            .replace(".SH DESCRIPTION", &heading)
+            .replace(".SH OPTIONS", ".SS Options");
+        roff.extend_from_slice(text.as_bytes());
+    }
+    page.render_extra_section(&mut roff)?;
+    page.render_version_section(&mut roff)?;
+    out.write_all(&roff)
 }
 
 /// `-config FILE`, with one dash, as start scripts of the program that this one succeeds have it.

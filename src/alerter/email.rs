@@ -144,7 +144,10 @@ impl Alerter for Email {
 }
 
 /// The address alone, fit to stand in a command: ASCII, no spaces, no brackets.
-fn mailbox(text: &str) -> anyhow::Result<String> {
+///
+/// # Errors
+/// The text is no address.
+pub fn mailbox(text: &str) -> anyhow::Result<String> {
     ensure!(!text.contains(['\r', '\n']), "{text:?}: a line break in an address");
     let address = match text.split_once('<') {
         Some((_, rest)) => rest

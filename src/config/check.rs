@@ -6,6 +6,7 @@
 
 mod alerters;
 mod analyzers;
+mod emails;
 mod own_log;
 mod patterns;
 pub(super) mod sources;
@@ -66,7 +67,6 @@ const NOT_BUILT: &[(&str, &[&str])] = &[
     ("alerters.*.max_per_minute", &[]),
     ("alerters.*.max_per_hour", &[]),
     ("alerters.*.catch_up", &[]),
-    ("alerters.*.email", &[]),
     ("alerters.*.kafka", &[]),
     ("alerters.*.webhook.template", &[]),
     ("metrics.listen", &[]),

@@ -293,7 +293,7 @@ fn remarks(settings: &Settings) -> Vec<String> {
     for alerter in &settings.alerters {
         remark_alerter(alerter, &mut remarks);
     }
-    let leaves = |alerter: &alerter::Settings| matches!(alerter.kind, Kind::Webhook(_));
+    let leaves = |alerter: &alerter::Settings| matches!(alerter.kind, Kind::Webhook(_) | Kind::Email(_));
     if settings.alerters.iter().any(leaves) {
         remarks.push("exposes: log text leaves this host as it stands (no alerts.redact)".to_owned());
     }
@@ -331,9 +331,9 @@ fn remark_source(settings: &Settings, source: &Source, remarks: &mut Vec<String>
 
 fn remark_alerter(alerter: &alerter::Settings, remarks: &mut Vec<String>) {
     let name = &alerter.name;
-    if alerter.send == Send::Each && matches!(alerter.kind, Kind::Webhook(_)) {
+    if alerter.send == Send::Each && matches!(alerter.kind, Kind::Webhook(_) | Kind::Email(_)) {
         remarks.push(format!(
-            "storms: {name} sends a request for every exceptional record (send: each)"
+            "storms: {name} sends a message for every exceptional record (send: each)"
         ));
     }
     match alerter.when_full {
@@ -344,6 +344,11 @@ fn remark_alerter(alerter: &alerter::Settings, remarks: &mut Vec<String>) {
                 "blocks: while {name} is down and its outbox full, no log is read any more"
             ));
         }
+    }
+    if let Kind::Email(email) = &alerter.kind
+        && email.mode == alerter::email::TlsMode::None
+    {
+        remarks.push(format!("exposes: {name} sends unencrypted (tls: none)"));
     }
     let Kind::Webhook(webhook) = &alerter.kind else { return };
     if webhook.tls.insecure_skip_verify {

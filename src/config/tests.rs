@@ -298,7 +298,7 @@ alerters:
         "app alerts at info",
         "app is read from its beginning",
         "b has no level and no rule",
-        "w sends a request for every",
+        "w sends a message for every",
         "no log is read any more",
         "f drops its oldest",
         "insecure_skip_verify",

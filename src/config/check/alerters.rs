@@ -1,7 +1,7 @@
-//! `alerters`: filters, outbox, and each kind but webhooks, which have a file of their own.
+//! `alerters`: filters, outbox, and each kind but webhooks and e-mail, which have files of their own.
 
-use super::webhooks;
 use super::{OUTBOX_DEFAULT_BYTES, known_names, list, name, words};
+use super::{emails, webhooks};
 use crate::alert::render::Wording;
 use crate::alerter::{Filter, Kind, Send, Settings, TextFormat, WhenFull};
 use crate::analyzer::Rule;
@@ -69,10 +69,12 @@ fn alerter(
     let webhook = webhooks::webhook(file.webhook, inputs);
     let output_file = output_file(file.file, inputs);
     let console = file.console.get().map(console);
+    let email = emails::email(file.email, inputs);
+    let email = email.map(|settings| (Kind::Email(Box::new(settings)), Level::Error));
     let webhook = webhook.map(|(settings, usual)| (Kind::Webhook(Box::new(settings)), usual));
     let local = console.or(output_file).map(|kind| (kind, Level::Warn));
     // An alerter with two kinds was reported: whichever is taken is thrown away.
-    let (kind, usual_severity) = local.or(webhook)?;
+    let (kind, usual_severity) = local.or(webhook).or(email)?;
     Some(Settings {
         name: name.into(),
         min_severity: min_severity.unwrap_or(usual_severity),
