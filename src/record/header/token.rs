@@ -190,7 +190,7 @@ pub(super) fn inside(rest: &[u8], headed: bool) -> Option<(Level, usize)> {
     // monolog: channel and level.
     let dot = memchr::memrchr(b'.', named)?;
     let word = &named[dot + 1..];
-    let ends = matches!(text.get(colon + 1), None);
+    let ends = text.get(colon + 1).is_none();
     (ends && dot > 0 && Case::of(word) == Case::Upper)
         .then(|| level::from_word(word))
         .flatten()
@@ -428,18 +428,34 @@ fn skip_signs(line: &[u8], from: usize) -> usize {
     }
 }
 
-/// `com.acme.Checkout - `, `app::db: `: a dotted name and its separator.
-fn logger_len(rest: &[u8]) -> Option<usize> {
-    let is_name =
-        |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'$' | b':' | b'-' | b'/' | b'@' | b'[' | b']');
-    let len = rest.iter().take(120).take_while(|b| is_name(b)).count();
-    let name = &rest[..len];
-    let blanks = rest[len..].iter().take(40).take_while(|b| **b == b' ').count();
-    let dashed = blanks > 0 && rest[len + blanks..].starts_with(b"- ");
-    if dashed {
-        return Some(len + blanks);
+/// Bytes of logger names; a table, for every kept head passes here.
+const IS_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric()
+            || matches!(byte as u8, b'.' | b'_' | b'$' | b':' | b'-' | b'/' | b'@' | b'[' | b']');
+        byte += 1;
     }
-    let name = name.strip_suffix(b":")?;
-    let dotted = memchr::memchr2(b'.', b':', name).is_some_and(|at| at > 0);
-    (dotted && blanks > 0).then_some(name.len())
+    table
+};
+
+/// `com.acme.Checkout - `, `app::db: `: a name as loggers have them, and its separator.
+fn logger_len(rest: &[u8]) -> Option<usize> {
+    let len = memchr::memchr(b' ', &rest[..rest.len().min(120)])?;
+    let name = &rest[..len];
+    let at = len + blanks(&rest[len..]);
+    let dashed = rest[at..].starts_with(b"- ");
+    let colon = name.last() == Some(&b':');
+    if !dashed && !colon || !name.iter().all(|b| IS_NAME[usize::from(*b)]) {
+        return None;
+    }
+    let name = name.strip_suffix(b":").unwrap_or(name);
+    // `payment - refused` and `refused: why` are messages.
+    let signed = name
+        .iter()
+        .skip(1)
+        .any(|b| matches!(b, b'.' | b'_' | b'$' | b':' | b'/'));
+    let camel = name.iter().skip(1).any(u8::is_ascii_uppercase) && name.iter().any(u8::is_ascii_lowercase);
+    (signed || dashed && camel).then_some(if dashed { at } else { len - 1 })
 }

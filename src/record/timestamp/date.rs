@@ -93,6 +93,9 @@ fn century(year: i8) -> i16 {
 
 /// Stamps that begin with a digit.
 pub(super) fn from_digit(bytes: &[u8]) -> Option<(Stamp, usize)> {
+    if let Some(found) = iso(bytes) {
+        return Some(found);
+    }
     let run = bytes.iter().take(20).take_while(|b| b.is_ascii_digit()).count();
     let mut cursor = Cursor { bytes, at: 0 };
     let day = match (run, bytes.get(run)) {
@@ -113,6 +116,60 @@ pub(super) fn from_digit(bytes: &[u8]) -> Option<(Stamp, usize)> {
         _ => return None,
     };
     with_time(day, cursor)
+}
+
+/// The commonest form at once: `2026-11-23T06:00:01` with any of its separators, then fraction and zone.
+fn iso(bytes: &[u8]) -> Option<(Stamp, usize)> {
+    let b = bytes.first_chunk::<19>()?;
+    let dated = matches!((b[4], b[7]), (b'-', b'-') | (b'/', b'/'));
+    if !dated || !matches!(b[10], b'T' | b' ') || b[13] != b':' || b[16] != b':' {
+        return None;
+    }
+    let pair = |at: usize| {
+        let (tens, ones) = (b[at].wrapping_sub(b'0'), b[at + 1].wrapping_sub(b'0'));
+        (tens <= 9 && ones <= 9).then_some((tens * 10 + ones) as i8)
+    };
+    let (century, year) = (pair(0)?, pair(2)?);
+    let (month, day) = (pair(5)?, pair(8)?);
+    let (hour, minute, second) = (pair(11)?, pair(14)?, pair(17)?);
+    let ranged = (19..=21).contains(&century) && (1..=12).contains(&month) && (1..=31).contains(&day);
+    if !ranged || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let mut cursor = Cursor { bytes, at: 19 };
+    if !matches!(bytes.get(19), Some(b'.' | b',' | b'Z' | b'+' | b'-' | b']')) {
+        // AM and PM, zone names, milliseconds behind a colon: the long way knows them.
+        return None;
+    }
+    let mut time = Time {
+        hour,
+        minute,
+        second: second.min(59),
+        nanos: 0,
+    };
+    if matches!(bytes[19], b'.' | b',') {
+        if !bytes.get(20).is_some_and(u8::is_ascii_digit) {
+            return None;
+        }
+        cursor.at = 20;
+        time.nanos = nanos(&mut cursor);
+    }
+    let next = cursor.peek();
+    let offset = match (next, bytes.get(cursor.at + 1)) {
+        (Some(b'Z'), behind) if behind.is_none_or(|b| !b.is_ascii_alphanumeric()) => {
+            cursor.at += 1;
+            Some(0)
+        }
+        (Some(b' '), Some(b'A' | b'a' | b'P' | b'p')) => return None,
+        (Some(b' ' | b'+' | b'-' | b'A'..=b'Z'), _) => zone(&mut cursor),
+        _ => None,
+    };
+    let day = Day::Full {
+        year: i16::from(century) * 100 + i16::from(year),
+        month,
+        day,
+    };
+    Some((Stamp::Civil(Civil { day, time, offset }), cursor.at))
 }
 
 /// Stamps that begin with the name of a month or a weekday.
@@ -342,13 +399,23 @@ fn epoch(bytes: &[u8], run: usize) -> Option<(Stamp, usize)> {
 
 /// A fraction of a second of any length, cut to nanoseconds.
 fn nanos(cursor: &mut Cursor<'_>) -> i32 {
-    let (mut number, mut count) = cursor.digits(9);
-    cursor.digits(usize::MAX);
-    while count < 9 {
-        number *= 10;
-        count += 1;
+    const SCALE: [u64; 10] = [
+        1_000_000_000,
+        100_000_000,
+        10_000_000,
+        1_000_000,
+        100_000,
+        10_000,
+        1_000,
+        100,
+        10,
+        1,
+    ];
+    let (number, count) = cursor.digits(9);
+    while cursor.peek().is_some_and(|b| b.is_ascii_digit()) {
+        cursor.at += 1;
     }
-    i32::try_from(number).unwrap_or(0)
+    i32::try_from(number * SCALE[count.min(9)]).unwrap_or(0)
 }
 
 /// What stands between day and time, then the time.
@@ -367,8 +434,8 @@ fn with_time(day: Day, mut cursor: Cursor<'_>) -> Option<(Stamp, usize)> {
         b' ' => {
             cursor.eat_spaces();
         }
+        // `20261123060001`; the day sign of Chinese needs no blank behind it.
         b'0'..=b'9' => {}
-        // 日 and the time without a space.
         _ => return None,
     }
     let (time, offset) = time(&mut cursor, separator)?;
