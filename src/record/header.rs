@@ -43,12 +43,39 @@ pub fn scan(line: &[u8]) -> Header {
         return Header::default();
     }
     let head = &line[..line.len().min(MAX_HEAD_BYTES)];
+    if first.is_ascii_digit()
+        && let Some(header) = stamp_and_level(line, head)
+    {
+        return header;
+    }
     let mut walk = Walk::new(head);
     if let Some(header) = shape::at_start(head, walk.at) {
         return header;
     }
     walk.run();
     walk.finish(line)
+}
+
+/// The commonest head without the walk: a stamp, blanks, a level in capitals, a blank.
+fn stamp_and_level(line: &[u8], head: &[u8]) -> Option<Header> {
+    let (stamp, len) = timestamp::scan(head)?;
+    let at = len + head[len..].iter().take(8).take_while(|b| **b == b' ').count();
+    let (level, word_len) = match head.get(at..at + 6)? {
+        [b'I', b'N', b'F', b'O', b' ', _] => (Level::Info, 4),
+        [b'W', b'A', b'R', b'N', b' ', _] => (Level::Warn, 4),
+        b"ERROR " => (Level::Error, 5),
+        b"DEBUG " => (Level::Debug, 5),
+        b"TRACE " => (Level::Trace, 5),
+        b"FATAL " => (Level::Fatal, 5),
+        _ => return None,
+    };
+    let len = token::message_start(line, at + word_len);
+    Some(Header {
+        level: Some(level),
+        stamp: Some(stamp),
+        headed: true,
+        len,
+    })
 }
 
 /// What the token before was: it decides what the next one may be.

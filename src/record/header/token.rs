@@ -133,6 +133,11 @@ pub(super) fn closing(text: &[u8], open: u8, max: usize) -> Option<usize> {
         b'<' => b'>',
         _ => b'}',
     };
+    let near = &text[..text.len().min(max)];
+    let first = memchr::memchr(close, near)?;
+    if memchr::memchr(open, &near[1..first]).is_none() {
+        return Some(first);
+    }
     let mut depth = 0_usize;
     for (at, byte) in text.iter().take(max).enumerate() {
         if *byte == open {
@@ -223,7 +228,7 @@ pub(super) fn bracket(inner: &[u8], open: u8) -> Bracket {
             level,
         };
     }
-    let level = whole(inner);
+    let level = if inner[0].is_ascii_digit() { None } else { whole(inner) };
     if level.is_some() {
         return Bracket { stamp: None, level };
     }
@@ -428,34 +433,53 @@ fn skip_signs(line: &[u8], from: usize) -> usize {
     }
 }
 
-/// Bytes of logger names; a table, for every kept head passes here.
-const IS_NAME: [bool; 256] = {
-    let mut table = [false; 256];
+/// What a byte is in a logger's name, as bits: part of it, a sign that sentences lack, a capital, a small letter.
+const NAME: [u8; 256] = {
+    let mut table = [0; 256];
     let mut byte = 0;
     while byte < 256 {
-        table[byte] = (byte as u8).is_ascii_alphanumeric()
-            || matches!(byte as u8, b'.' | b'_' | b'$' | b':' | b'-' | b'/' | b'@' | b'[' | b']');
+        table[byte] = match byte as u8 {
+            b'.' | b'_' | b'$' | b':' | b'/' => IN_NAME | SIGN,
+            b'A'..=b'Z' => IN_NAME | CAPITAL,
+            b'a'..=b'z' => IN_NAME | SMALL,
+            b'0'..=b'9' | b'-' | b'@' | b'[' | b']' => IN_NAME,
+            _ => 0,
+        };
         byte += 1;
     }
     table
 };
+const IN_NAME: u8 = 1;
+const SIGN: u8 = 2;
+const CAPITAL: u8 = 4;
+const SMALL: u8 = 8;
 
 /// `com.acme.Checkout - `, `app::db: `: a name as loggers have them, and its separator.
 fn logger_len(rest: &[u8]) -> Option<usize> {
-    let len = memchr::memchr(b' ', &rest[..rest.len().min(120)])?;
-    let name = &rest[..len];
+    let (first, behind) = rest.split_first()?;
+    let mut seen = NAME[usize::from(*first)] & SMALL;
+    let mut len = 1;
+    let mut last = 0;
+    for byte in behind.iter().take(120) {
+        let bits = NAME[usize::from(*byte)];
+        if bits & IN_NAME == 0 {
+            break;
+        }
+        // A colon at the end is no sign of a name.
+        seen |= last;
+        last = bits;
+        len += 1;
+    }
+    let colon = rest[len - 1] == b':';
+    if !colon {
+        seen |= last;
+    }
     let at = len + blanks(&rest[len..]);
-    let dashed = rest[at..].starts_with(b"- ");
-    let colon = name.last() == Some(&b':');
-    if !dashed && !colon || !name.iter().all(|b| IS_NAME[usize::from(*b)]) {
+    let dashed = at > len && rest[at..].starts_with(b"- ");
+    if !dashed && !(colon && at > len) {
         return None;
     }
-    let name = name.strip_suffix(b":").unwrap_or(name);
     // `payment - refused` and `refused: why` are messages.
-    let signed = name
-        .iter()
-        .skip(1)
-        .any(|b| matches!(b, b'.' | b'_' | b'$' | b':' | b'/'));
-    let camel = name.iter().skip(1).any(u8::is_ascii_uppercase) && name.iter().any(u8::is_ascii_lowercase);
-    (signed || dashed && camel).then_some(if dashed { at } else { len - 1 })
+    let camel = seen & CAPITAL != 0 && seen & SMALL != 0;
+    (seen & SIGN != 0 || dashed && camel).then_some(if dashed { at } else { len - 1 })
 }

@@ -66,7 +66,7 @@ impl Cursor<'_> {
     }
 }
 
-fn month(name: &[u8]) -> Option<i8> {
+pub(super) fn month(name: &[u8]) -> Option<i8> {
     Some(match name {
         b"Jan" => 1,
         b"Feb" => 2,

@@ -1,7 +1,7 @@
 //! The forms of date and time, by their first bytes. Nothing here looks further than it must: every line passes.
 
 use super::clock::{nanos, time, zone};
-use super::cursor::Cursor;
+use super::cursor::{Cursor, month};
 use super::{Civil, Day, Stamp, Time};
 
 /// Years of two digits: 1970–2069.
@@ -90,8 +90,51 @@ fn iso(bytes: &[u8]) -> Option<(Stamp, usize)> {
     Some((Stamp::Civil(Civil { day, time, offset }), cursor.at))
 }
 
+/// Syslog's form at once: `Nov 23 06:00:01 host`, where neither year nor zone nor fraction can follow.
+fn bsd(bytes: &[u8]) -> Option<(Stamp, usize)> {
+    let b = bytes.first_chunk::<17>()?;
+    if b[3] != b' ' || b[6] != b' ' || b[9] != b':' || b[12] != b':' || b[15] != b' ' || !b[16].is_ascii_lowercase() {
+        return None;
+    }
+    let pair = |at: usize| {
+        let (tens, ones) = (b[at].wrapping_sub(b'0'), b[at + 1].wrapping_sub(b'0'));
+        (tens <= 9 && ones <= 9).then_some((tens * 10 + ones) as i8)
+    };
+    let month = month(&b[..3])?;
+    let day = if b[4] == b' ' {
+        (b[5].is_ascii_digit()).then(|| (b[5] - b'0') as i8)?
+    } else {
+        pair(4)?
+    };
+    let (hour, minute, second) = (pair(7)?, pair(10)?, pair(13)?);
+    if !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    // `06:00:01 am`.
+    if matches!(&b[16..], b"a" | b"p") && matches!(bytes.get(17), Some(b'm')) {
+        return None;
+    }
+    let time = Time {
+        hour,
+        minute,
+        second: second.min(59),
+        nanos: 0,
+    };
+    Some((
+        Stamp::Civil(Civil {
+            day: Day::NoYear { month, day },
+            time,
+            offset: None,
+        }),
+        15,
+    ))
+}
+
 /// Stamps that begin with the name of a month or a weekday.
 pub(super) fn from_name(bytes: &[u8]) -> Option<(Stamp, usize)> {
+    if let Some(found) = bsd(bytes) {
+        return Some(found);
+    }
     let mut cursor = Cursor { bytes, at: 0 };
     if !matches!(bytes.get(3), Some(b' ' | b',' | b'-')) {
         return None;
