@@ -20,7 +20,15 @@ enum Log {
     Mixed,
 }
 
-const LOGS: [Log; 7] = [Log::Java, Log::Access, Log::Syslog, Log::Json, Log::Frames, Log::Docker, Log::Mixed];
+const LOGS: [Log; 7] = [
+    Log::Java,
+    Log::Access,
+    Log::Syslog,
+    Log::Json,
+    Log::Frames,
+    Log::Docker,
+    Log::Mixed,
+];
 
 fn line(log: Log, n: usize, text: &mut String) {
     let (minute, second, micro) = (n / 60 % 60, n % 60, n * 997 % 1_000_000);
@@ -52,7 +60,11 @@ fn line(log: Log, n: usize, text: &mut String) {
             "{{\"ts\":\"2026-11-23T06:{minute:02}:{second:02}.{micro:06}Z\",\"level\":\"INFO\",\"logger\":\"com.acme.Order\",\"trace_id\":\"{n:032x}\",\"msg\":\"processed order {n} in {} ms\"}}",
             n % 250
         ),
-        Log::Frames => writeln!(text, "\tat com.acme.orders.OrderService.call(OrderService.java:{})", n % 900),
+        Log::Frames => writeln!(
+            text,
+            "\tat com.acme.orders.OrderService.call(OrderService.java:{})",
+            n % 900
+        ),
         Log::Docker => writeln!(
             text,
             "{{\"log\":\"06:{minute:02}:{second:02} INFO [main] com.acme.Order - processed \\\"order\\\" {n}\\n\",\"stream\":\"stdout\",\"time\":\"2026-11-23T06:{minute:02}:{second:02}.{micro:09}Z\"}}"
@@ -102,7 +114,9 @@ fn read(bencher: divan::Bencher, kind: Log) {
     let settings = Settings::default();
     bencher.counter(BytesCount::new(text.len())).bench(|| {
         let mut reader = LineReader::new(&settings, "");
-        lines(divan::black_box(text.as_bytes())).filter(|line| reader.read(line).level.is_some()).count()
+        lines(divan::black_box(text.as_bytes()))
+            .filter(|line| reader.read(line).level.is_some())
+            .count()
     });
 }
 
