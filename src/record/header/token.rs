@@ -476,7 +476,7 @@ fn logger_len(rest: &[u8]) -> Option<usize> {
     }
     let at = len + blanks(&rest[len..]);
     let dashed = at > len && rest[at..].starts_with(b"- ");
-    if !dashed && !(colon && at > len) {
+    if !(dashed || colon && at > len) {
         return None;
     }
     // `payment - refused` and `refused: why` are messages.
