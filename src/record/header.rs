@@ -5,10 +5,11 @@
 //! stops at the first word that could belong to a sentence; so it looks at 10–80 bytes of most lines. It never
 //! allocates. Shapes that begin with a tag of their own (glog, logcat, Rails, …) are in `shape`.
 
+mod accept;
 mod shape;
 mod token;
 
-use super::level::{self, Case, Level};
+use super::level::{self, Level};
 use super::timestamp::{self, Stamp};
 
 /// What the head of a line says.
@@ -42,12 +43,39 @@ pub fn scan(line: &[u8]) -> Header {
         return Header::default();
     }
     let head = &line[..line.len().min(MAX_HEAD_BYTES)];
+    if first.is_ascii_digit()
+        && let Some(header) = stamp_and_level(line, head)
+    {
+        return header;
+    }
     let mut walk = Walk::new(head);
     if let Some(header) = shape::at_start(head, walk.at) {
         return header;
     }
     walk.run();
     walk.finish(line)
+}
+
+/// The commonest head without the walk: a stamp, blanks, a level in capitals, a blank.
+fn stamp_and_level(line: &[u8], head: &[u8]) -> Option<Header> {
+    let (stamp, len) = timestamp::scan(head)?;
+    let at = len + head[len..].iter().take(8).take_while(|b| **b == b' ').count();
+    let (level, word_len) = match head.get(at..at + 6)? {
+        [b'I', b'N', b'F', b'O', b' ', _] => (Level::Info, 4),
+        [b'W', b'A', b'R', b'N', b' ', _] => (Level::Warn, 4),
+        b"ERROR " => (Level::Error, 5),
+        b"DEBUG " => (Level::Debug, 5),
+        b"TRACE " => (Level::Trace, 5),
+        b"FATAL " => (Level::Fatal, 5),
+        _ => return None,
+    };
+    let len = token::message_start(line, at + word_len);
+    Some(Header {
+        level: Some(level),
+        stamp: Some(stamp),
+        headed: true,
+        len,
+    })
 }
 
 /// What the token before was: it decides what the next one may be.
@@ -337,75 +365,6 @@ impl<'a> Walk<'a> {
             return Step::Level(level);
         }
         self.plain_word(rest)
-    }
-
-    /// Whether a level word is one here. `after` begins with `next`.
-    fn accepts(&self, word: &[u8], next: Option<u8>, after: &[u8]) -> bool {
-        let strong = match next {
-            Some(b':') => after.get(1) != Some(&b':') && after.get(1).is_none_or(|b| !b.is_ascii_digit()),
-            Some(b']' | b'|' | b'>' | b')' | b'\t' | b';' | 0x1B | 0xEF) => true,
-            Some(b'[') => after.get(1).is_some_and(u8::is_ascii_digit),
-            _ => false,
-        };
-        let blank = matches!(next, None | Some(b' '));
-        if !strong && !blank && next != Some(b',') {
-            return false;
-        }
-        let padded = after.starts_with(b"  ");
-        let headed = self.stamp.is_some();
-        match Case::of(word) {
-            Case::Upper => match self.before {
-                Before::Start => {
-                    strong
-                        || (blank && !self.indented && level::is_plain_level_word(word))
-                        || (blank && self.gap == 1 && level::is_plain_level_word(word))
-                }
-                Before::Stamp | Before::Separator | Before::Opaque => {
-                    headed || strong || level::is_plain_level_word(word)
-                }
-                Before::Colon => strong || padded || (headed && level::is_plain_level_word(word)),
-                Before::Word => headed || strong,
-            },
-            Case::Lower | Case::Title => match self.before {
-                Before::Start => next == Some(b':') && matches!(after.get(1), None | Some(b' ')) || next == Some(b'\t'),
-                Before::Stamp => strong || level::is_plain_level_word(word),
-                Before::Separator if headed => {
-                    strong
-                        || level::is_plain_level_word(word)
-                            && (padded || token::separator_follows(after) || self.tokens <= 2)
-                }
-                Before::Opaque | Before::Separator => strong || (headed && padded && level::is_plain_level_word(word)),
-                Before::Colon => strong,
-                Before::Word => strong && headed && next != Some(b':'),
-            },
-            Case::Mixed => false,
-        }
-    }
-
-    /// One letter behind a stamp: logcat, MongoDB, etcd, WebSphere, SAP HANA.
-    fn letter(&self, letter: u8, rest: &[u8]) -> Option<Level> {
-        let after = &rest[1..];
-        if letter.is_ascii_lowercase() {
-            let named = matches!(after, [b' ', b'A'..=b'Z' | b'a'..=b'z', ..]);
-            let padded = named
-                && after
-                    .iter()
-                    .skip(1)
-                    .skip_while(|b| b.is_ascii_alphanumeric() || **b == b'_')
-                    .take(2)
-                    .eq(b"  ");
-            return (padded && b"iwefd".contains(&letter)).then(|| level::from_letter(letter.to_ascii_uppercase()))?;
-        }
-        if after.first() == Some(&b'/') {
-            return token::logcat_tag_len(&after[1..])
-                .is_some()
-                .then(|| level::from_letter(letter))?;
-        }
-        let blank = matches!(after.first(), None | Some(b' ' | b'\t'));
-        let signed = after.starts_with(b" | ") || after.starts_with(b"  ");
-        let capitals = matches!(after, [b' ', b'A'..=b'Z' | b'-', b'A'..=b'Z' | b' ', ..]);
-        let fits = blank && (self.numbers >= 1 || signed || capitals);
-        if fits { level::from_letter(letter) } else { None }
     }
 
     /// A word that is no level: may it stand in a head?

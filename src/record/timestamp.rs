@@ -4,6 +4,8 @@
 //! [`Stamp::resolve`] makes it a moment, and is asked only for records that are kept. A year that is not written
 //! (RFC 3164, logcat, glog) or a day (`12:00:01 INF`) is guessed from the time of reading: never far in its future.
 
+mod clock;
+mod cursor;
 mod date;
 mod zone_name;
 

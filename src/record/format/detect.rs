@@ -101,15 +101,14 @@ impl Detector {
     }
 }
 
-/// The form that a line shows; `Plain` if none. Costs a few bytes for plain lines.
-#[inline]
+/// The form that a line shows; `Plain` if none.
 pub(super) fn form_of(line: &[u8], strictness: Strictness) -> Form {
     match line.first() {
         Some(b'{') if docker::is_probable(line) && docker::parse(line).is_some() => Form::Docker,
         Some(b'{') if json::scan(line).is_some() => Form::Json,
         Some(b'0'..=b'9') if cri::parse(line).is_some() => Form::Cri,
         Some(b'<' | b'0'..=b'9' | b'A'..=b'Z') if syslog::parse(line, strictness).is_some() => Form::Syslog,
-        Some(b'a'..=b'z' | b'@') if logfmt::is_probable(line) => Form::Logfmt,
+        Some(b'a'..=b'z' | b'@') if logfmt::is_probable(line) && logfmt::scan(line).is_some() => Form::Logfmt,
         _ => Form::Plain,
     }
 }

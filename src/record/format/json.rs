@@ -264,8 +264,10 @@ pub(super) fn details(body: &[u8], moments: &detail::Moments<'_>) -> Option<Deta
         Ok(fields) => fields,
         Err(_) => serde_json::from_str(&String::from_utf8_lossy(body)).ok()?,
     };
-    let mut details = Details::default();
-    details.message = take_message(&mut fields).unwrap_or_default();
+    let mut details = Details {
+        message: take_message(&mut fields).unwrap_or_default(),
+        ..Details::default()
+    };
     for key in TIME_KEYS {
         let Some(moment) = fields.get(key).and_then(|value| moment(value, moments)) else {
             continue;

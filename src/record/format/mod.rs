@@ -97,19 +97,35 @@ impl LineReader {
     /// Looks at one decoded line (without its newline).
     pub fn read<'a>(&mut self, line: &'a [u8]) -> Line<'a> {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let form = self.form_of(line);
-        match self.read_as(line, form) {
-            Some(read) => {
-                if matches!(self.format, Format::Auto) && !line.is_empty() && self.detector.saw(form) {
-                    self.unparsed += 1;
-                }
-                read
+        if matches!(self.format, Format::Auto) {
+            let (form, read) = self.read_auto(line);
+            if !line.is_empty() && self.detector.saw(form) {
+                self.unparsed += 1;
             }
-            None => {
-                self.unparsed += u64::from(!line.is_empty());
-                plain(line)
+            return read;
+        }
+        self.read_as(line, self.form_of(line)).unwrap_or_else(|| {
+            self.unparsed += u64::from(!line.is_empty());
+            plain(line)
+        })
+    }
+
+    /// Reads a line in the form it shows, in the order of [`detect::form_of`], each form tried once.
+    fn read_auto<'a>(&self, line: &'a [u8]) -> (Form, Line<'a>) {
+        let forms: &[Form] = match line.first() {
+            Some(b'{') if docker::is_probable(line) => &[Form::Docker, Form::Json],
+            Some(b'{') => &[Form::Json],
+            Some(b'0'..=b'9') => &[Form::Cri, Form::Syslog],
+            Some(b'<' | b'A'..=b'Z') => &[Form::Syslog],
+            Some(b'a'..=b'z' | b'@') if logfmt::is_probable(line) => &[Form::Logfmt],
+            _ => &[],
+        };
+        for form in forms {
+            if let Some(read) = self.read_as(line, *form) {
+                return (*form, read);
             }
         }
+        (Form::Plain, plain(line))
     }
 
     /// The form to read a line in: the configured one, or what it shows.

@@ -37,20 +37,21 @@ impl Syslog<'_> {
         self.priority.map(|priority| level::from_syslog(priority % 8))
     }
 
-    /// FNV-1a of host and tag: lines of one process follow each other, those of others come between.
+    /// A hash of host and tag: lines of one process follow each other, those of others come between. Never 0.
     pub fn stream(&self) -> u64 {
-        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        for byte in self
-            .host
-            .iter()
-            .chain(b" ")
-            .chain(self.app)
-            .chain(b" ")
-            .chain(self.procid)
-        {
-            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
+        let mut hash = MULTIPLIER;
+        for part in [self.host, self.app, self.procid] {
+            for chunk in part.chunks(8) {
+                let mut word = [0; 8];
+                word[..chunk.len()].copy_from_slice(chunk);
+                hash = (hash ^ u64::from_le_bytes(word))
+                    .wrapping_mul(MULTIPLIER)
+                    .rotate_left(29);
+            }
+            hash = hash.wrapping_add(part.len() as u64 + 1).wrapping_mul(MULTIPLIER);
         }
-        hash | 1
+        (hash ^ (hash >> 32)) | 1
     }
 
     pub fn fields(&self) -> Map<String, Value> {
@@ -113,6 +114,9 @@ pub(super) fn parse(line: &[u8], strictness: Strictness) -> Option<Syslog<'_>> {
         Some((priority, rest)) => (Some(priority), rest),
         None => (None, line),
     };
+    if priority.is_none() && strictness != Strictness::Configured && !may_be_rfc3164(rest) {
+        return None;
+    }
     if priority.is_some()
         && let Some(parsed) = rfc5424(rest)
     {
@@ -127,6 +131,25 @@ pub(super) fn parse(line: &[u8], strictness: Strictness) -> Option<Syslog<'_>> {
         None => return None,
     };
     Some(Syslog { priority, ..parsed })
+}
+
+/// Sorts out most lines that are not syslog by a few bytes: `Nov 23 06:00:01 `, or `2026-11-23T06:00:01… host tag`.
+fn may_be_rfc3164(line: &[u8]) -> bool {
+    let Some(lead) = line.first_chunk::<20>() else {
+        return false;
+    };
+    if lead[0].is_ascii_uppercase() {
+        return lead[3] == b' ' && lead[9] == b':' && lead[12] == b':';
+    }
+    if lead[10] != b'T' || lead[13] != b':' {
+        return false;
+    }
+    let Some(space) = memchr::memchr(b' ', &line[19..line.len().min(40)]) else {
+        return false;
+    };
+    // A host, not a level, a bracket or more blanks.
+    let (host, behind) = word(&line[19 + space + 1..]);
+    matches!(behind.first(), Some(b) if !matches!(b, b' ' | b'[' | b'-')) && is_host(host)
 }
 
 /// `<34>`: facility × 8 + severity, at most 191.
@@ -372,8 +395,11 @@ fn is_host(text: &[u8]) -> bool {
         && !text.contains(&b'(')
 }
 
+/// Name, process id, message.
+type Tag<'a> = (&'a [u8], Option<&'a [u8]>, &'a [u8]);
+
 /// `app: `, `app[123]: `, `app[123] `: name, process id, message (one blank behind the colon is not part of it).
-fn tag(text: &[u8]) -> Option<(&[u8], Option<&[u8]>, &[u8])> {
+fn tag(text: &[u8]) -> Option<Tag<'_>> {
     let len = text
         .iter()
         .take(64)

@@ -290,6 +290,7 @@ fn a_word_in_the_message_is_no_level() {
             "350766 node-109 unix.hw state_change.unavailable 1795413601 1 component in error state",
         ),
         ("-", "the error log is empty"),
+        ("-", "350766 node-109 ERROR somewhere in a line without a stamp"),
         ("-", "an error: not at the head"),
         ("-", "ALERT exited abnormally with [1]"),
         ("-", "10.0.0.1 GET /ERROR HTTP/1.1"),

@@ -133,6 +133,11 @@ pub(super) fn closing(text: &[u8], open: u8, max: usize) -> Option<usize> {
         b'<' => b'>',
         _ => b'}',
     };
+    let near = &text[..text.len().min(max)];
+    let first = memchr::memchr(close, near)?;
+    if memchr::memchr(open, &near[1..first]).is_none() {
+        return Some(first);
+    }
     let mut depth = 0_usize;
     for (at, byte) in text.iter().take(max).enumerate() {
         if *byte == open {
@@ -190,7 +195,7 @@ pub(super) fn inside(rest: &[u8], headed: bool) -> Option<(Level, usize)> {
     // monolog: channel and level.
     let dot = memchr::memrchr(b'.', named)?;
     let word = &named[dot + 1..];
-    let ends = matches!(text.get(colon + 1), None);
+    let ends = text.get(colon + 1).is_none();
     (ends && dot > 0 && Case::of(word) == Case::Upper)
         .then(|| level::from_word(word))
         .flatten()
@@ -223,7 +228,7 @@ pub(super) fn bracket(inner: &[u8], open: u8) -> Bracket {
             level,
         };
     }
-    let level = whole(inner);
+    let level = if inner[0].is_ascii_digit() { None } else { whole(inner) };
     if level.is_some() {
         return Bracket { stamp: None, level };
     }
@@ -428,18 +433,53 @@ fn skip_signs(line: &[u8], from: usize) -> usize {
     }
 }
 
-/// `com.acme.Checkout - `, `app::db: `: a dotted name and its separator.
-fn logger_len(rest: &[u8]) -> Option<usize> {
-    let is_name =
-        |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'$' | b':' | b'-' | b'/' | b'@' | b'[' | b']');
-    let len = rest.iter().take(120).take_while(|b| is_name(b)).count();
-    let name = &rest[..len];
-    let blanks = rest[len..].iter().take(40).take_while(|b| **b == b' ').count();
-    let dashed = blanks > 0 && rest[len + blanks..].starts_with(b"- ");
-    if dashed {
-        return Some(len + blanks);
+/// What a byte is in a logger's name, as bits: part of it, a sign that sentences lack, a capital, a small letter.
+const NAME: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = match byte as u8 {
+            b'.' | b'_' | b'$' | b':' | b'/' => IN_NAME | SIGN,
+            b'A'..=b'Z' => IN_NAME | CAPITAL,
+            b'a'..=b'z' => IN_NAME | SMALL,
+            b'0'..=b'9' | b'-' | b'@' | b'[' | b']' => IN_NAME,
+            _ => 0,
+        };
+        byte += 1;
     }
-    let name = name.strip_suffix(b":")?;
-    let dotted = memchr::memchr2(b'.', b':', name).is_some_and(|at| at > 0);
-    (dotted && blanks > 0).then_some(name.len())
+    table
+};
+const IN_NAME: u8 = 1;
+const SIGN: u8 = 2;
+const CAPITAL: u8 = 4;
+const SMALL: u8 = 8;
+
+/// `com.acme.Checkout - `, `app::db: `: a name as loggers have them, and its separator.
+fn logger_len(rest: &[u8]) -> Option<usize> {
+    let (first, behind) = rest.split_first()?;
+    let mut seen = NAME[usize::from(*first)] & SMALL;
+    let mut len = 1;
+    let mut last = 0;
+    for byte in behind.iter().take(120) {
+        let bits = NAME[usize::from(*byte)];
+        if bits & IN_NAME == 0 {
+            break;
+        }
+        // A colon at the end is no sign of a name.
+        seen |= last;
+        last = bits;
+        len += 1;
+    }
+    let colon = rest[len - 1] == b':';
+    if !colon {
+        seen |= last;
+    }
+    let at = len + blanks(&rest[len..]);
+    let dashed = at > len && rest[at..].starts_with(b"- ");
+    if !(dashed || colon && at > len) {
+        return None;
+    }
+    // `payment - refused` and `refused: why` are messages.
+    let camel = seen & CAPITAL != 0 && seen & SMALL != 0;
+    (seen & SIGN != 0 || dashed && camel).then_some(if dashed { at } else { len - 1 })
 }

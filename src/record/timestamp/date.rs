@@ -1,90 +1,8 @@
 //! The forms of date and time, by their first bytes. Nothing here looks further than it must: every line passes.
 
-use super::{Civil, Day, Stamp, Time, zone_name};
-
-/// What has been read so far.
-#[derive(Clone, Copy)]
-struct Cursor<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl Cursor<'_> {
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
-    }
-
-    fn eat(&mut self, byte: u8) -> Option<()> {
-        (self.peek()? == byte).then(|| self.at += 1)
-    }
-
-    fn eat_spaces(&mut self) -> usize {
-        let from = self.at;
-        while self.peek() == Some(b' ') {
-            self.at += 1;
-        }
-        self.at - from
-    }
-
-    /// Up to `max` digits as a number, and how many there were.
-    fn digits(&mut self, max: usize) -> (u64, usize) {
-        let from = self.at;
-        let mut number = 0;
-        while let Some(digit @ b'0'..=b'9') = self.peek() {
-            if self.at - from == max {
-                break;
-            }
-            number = number * 10 + u64::from(digit - b'0');
-            self.at += 1;
-        }
-        (number, self.at - from)
-    }
-
-    /// A number of exactly `count` digits, at most `limit`.
-    fn exactly(&mut self, count: usize, limit: u64) -> Option<u64> {
-        let (number, got) = self.digits(count);
-        (got == count && number <= limit).then_some(number)
-    }
-
-    /// A number of one or two digits, `low` to `high`.
-    fn small(&mut self, low: u64, high: u64) -> Option<i8> {
-        let (number, got) = self.digits(2);
-        if got == 0 || number < low || number > high {
-            return None;
-        }
-        i8::try_from(number).ok()
-    }
-
-    fn month_name(&mut self) -> Option<i8> {
-        let name = self.bytes.get(self.at..self.at + 3)?;
-        let month = month(name)?;
-        self.at += 3;
-        Some(month)
-    }
-
-    fn year(&mut self) -> Option<i16> {
-        let year = self.exactly(4, 2199).filter(|year| *year >= 1900)?;
-        i16::try_from(year).ok()
-    }
-}
-
-fn month(name: &[u8]) -> Option<i8> {
-    Some(match name {
-        b"Jan" => 1,
-        b"Feb" => 2,
-        b"Mar" => 3,
-        b"Apr" => 4,
-        b"May" => 5,
-        b"Jun" => 6,
-        b"Jul" => 7,
-        b"Aug" => 8,
-        b"Sep" => 9,
-        b"Oct" => 10,
-        b"Nov" => 11,
-        b"Dec" => 12,
-        _ => return None,
-    })
-}
+use super::clock::{nanos, time, zone};
+use super::cursor::{Cursor, month};
+use super::{Civil, Day, Stamp, Time};
 
 /// Years of two digits: 1970–2069.
 fn century(year: i8) -> i16 {
@@ -93,6 +11,9 @@ fn century(year: i8) -> i16 {
 
 /// Stamps that begin with a digit.
 pub(super) fn from_digit(bytes: &[u8]) -> Option<(Stamp, usize)> {
+    if let Some(found) = iso(bytes) {
+        return Some(found);
+    }
     let run = bytes.iter().take(20).take_while(|b| b.is_ascii_digit()).count();
     let mut cursor = Cursor { bytes, at: 0 };
     let day = match (run, bytes.get(run)) {
@@ -115,8 +36,105 @@ pub(super) fn from_digit(bytes: &[u8]) -> Option<(Stamp, usize)> {
     with_time(day, cursor)
 }
 
+/// The commonest form at once: `2026-11-23T06:00:01` with any of its separators, then fraction and zone.
+fn iso(bytes: &[u8]) -> Option<(Stamp, usize)> {
+    let b = bytes.first_chunk::<19>()?;
+    let dated = matches!((b[4], b[7]), (b'-', b'-') | (b'/', b'/'));
+    if !dated || !matches!(b[10], b'T' | b' ') || b[13] != b':' || b[16] != b':' {
+        return None;
+    }
+    let pair = |at: usize| {
+        let (tens, ones) = (b[at].wrapping_sub(b'0'), b[at + 1].wrapping_sub(b'0'));
+        (tens <= 9 && ones <= 9).then_some((tens * 10 + ones) as i8)
+    };
+    let (century, year) = (pair(0)?, pair(2)?);
+    let (month, day) = (pair(5)?, pair(8)?);
+    let (hour, minute, second) = (pair(11)?, pair(14)?, pair(17)?);
+    let ranged = (19..=21).contains(&century) && (1..=12).contains(&month) && (1..=31).contains(&day);
+    if !ranged || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let mut cursor = Cursor { bytes, at: 19 };
+    if !matches!(bytes.get(19), Some(b'.' | b',' | b'Z' | b'+' | b'-' | b']')) {
+        // AM and PM, zone names, milliseconds behind a colon: the long way knows them.
+        return None;
+    }
+    let mut time = Time {
+        hour,
+        minute,
+        second: second.min(59),
+        nanos: 0,
+    };
+    if matches!(bytes[19], b'.' | b',') {
+        if !bytes.get(20).is_some_and(u8::is_ascii_digit) {
+            return None;
+        }
+        cursor.at = 20;
+        time.nanos = nanos(&mut cursor);
+    }
+    let next = cursor.peek();
+    let offset = match (next, bytes.get(cursor.at + 1)) {
+        (Some(b'Z'), behind) if behind.is_none_or(|b| !b.is_ascii_alphanumeric()) => {
+            cursor.at += 1;
+            Some(0)
+        }
+        (Some(b' '), Some(b'A' | b'a' | b'P' | b'p')) => return None,
+        (Some(b' ' | b'+' | b'-' | b'A'..=b'Z'), _) => zone(&mut cursor),
+        _ => None,
+    };
+    let day = Day::Full {
+        year: i16::from(century) * 100 + i16::from(year),
+        month,
+        day,
+    };
+    Some((Stamp::Civil(Civil { day, time, offset }), cursor.at))
+}
+
+/// Syslog's form at once: `Nov 23 06:00:01 host`, where neither year nor zone nor fraction can follow.
+fn bsd(bytes: &[u8]) -> Option<(Stamp, usize)> {
+    let b = bytes.first_chunk::<17>()?;
+    if b[3] != b' ' || b[6] != b' ' || b[9] != b':' || b[12] != b':' || b[15] != b' ' || !b[16].is_ascii_lowercase() {
+        return None;
+    }
+    let pair = |at: usize| {
+        let (tens, ones) = (b[at].wrapping_sub(b'0'), b[at + 1].wrapping_sub(b'0'));
+        (tens <= 9 && ones <= 9).then_some((tens * 10 + ones) as i8)
+    };
+    let month = month(&b[..3])?;
+    let day = if b[4] == b' ' {
+        (b[5].is_ascii_digit()).then(|| (b[5] - b'0') as i8)?
+    } else {
+        pair(4)?
+    };
+    let (hour, minute, second) = (pair(7)?, pair(10)?, pair(13)?);
+    if !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    // `06:00:01 am`.
+    if matches!(&b[16..], b"a" | b"p") && matches!(bytes.get(17), Some(b'm')) {
+        return None;
+    }
+    let time = Time {
+        hour,
+        minute,
+        second: second.min(59),
+        nanos: 0,
+    };
+    Some((
+        Stamp::Civil(Civil {
+            day: Day::NoYear { month, day },
+            time,
+            offset: None,
+        }),
+        15,
+    ))
+}
+
 /// Stamps that begin with the name of a month or a weekday.
 pub(super) fn from_name(bytes: &[u8]) -> Option<(Stamp, usize)> {
+    if let Some(found) = bsd(bytes) {
+        return Some(found);
+    }
     let mut cursor = Cursor { bytes, at: 0 };
     if !matches!(bytes.get(3), Some(b' ' | b',' | b'-')) {
         return None;
@@ -340,17 +358,6 @@ fn epoch(bytes: &[u8], run: usize) -> Option<(Stamp, usize)> {
     ))
 }
 
-/// A fraction of a second of any length, cut to nanoseconds.
-fn nanos(cursor: &mut Cursor<'_>) -> i32 {
-    let (mut number, mut count) = cursor.digits(9);
-    cursor.digits(usize::MAX);
-    while count < 9 {
-        number *= 10;
-        count += 1;
-    }
-    i32::try_from(number).unwrap_or(0)
-}
-
 /// What stands between day and time, then the time.
 fn with_time(day: Day, mut cursor: Cursor<'_>) -> Option<(Stamp, usize)> {
     let mut separator = b':';
@@ -367,8 +374,8 @@ fn with_time(day: Day, mut cursor: Cursor<'_>) -> Option<(Stamp, usize)> {
         b' ' => {
             cursor.eat_spaces();
         }
+        // `20261123060001`; the day sign of Chinese needs no blank behind it.
         b'0'..=b'9' => {}
-        // 日 and the time without a space.
         _ => return None,
     }
     let (time, offset) = time(&mut cursor, separator)?;
@@ -393,100 +400,4 @@ fn finish(day: Day, time: Time, offset: Option<i32>, mut cursor: Cursor<'_>) -> 
         }
     }
     Some((Stamp::Civil(Civil { day, time, offset }), cursor.at))
-}
-
-/// `10:00:00.123`, `10.00.00.123`, `100000`, with AM or PM and a zone.
-fn time(cursor: &mut Cursor<'_>, separator: u8) -> Option<(Time, Option<i32>)> {
-    let hour = cursor.small(0, 23)?;
-    let mut time = Time {
-        hour,
-        ..Time::default()
-    };
-    let mut seconds = false;
-    match cursor.peek()? {
-        byte if byte == separator || byte == b':' => {
-            cursor.at += 1;
-            time.minute = two(cursor, 59)?;
-            if cursor.peek() == Some(byte) {
-                cursor.at += 1;
-                time.second = two(cursor, 60)?.min(59);
-                seconds = true;
-            }
-        }
-        b'0'..=b'9' => {
-            time.minute = two(cursor, 59)?;
-            time.second = two(cursor, 60)?.min(59);
-            seconds = true;
-        }
-        _ => return None,
-    }
-    // A colon before milliseconds: WebSphere, HealthApp.
-    if seconds
-        && matches!(cursor.peek(), Some(b'.' | b',' | b':'))
-        && cursor.bytes.get(cursor.at + 1).is_some_and(u8::is_ascii_digit)
-    {
-        cursor.at += 1;
-        time.nanos = nanos(cursor);
-    }
-    let halved = am_pm(cursor, &mut time);
-    if !seconds && !halved && cursor.bytes.len() > cursor.at && cursor.at <= 5 {
-        return None;
-    }
-    if cursor.peek().is_some_and(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let offset = zone(cursor);
-    Some((time, offset))
-}
-
-fn two(cursor: &mut Cursor<'_>, limit: u64) -> Option<i8> {
-    cursor.exactly(2, limit).and_then(|number| i8::try_from(number).ok())
-}
-
-fn am_pm(cursor: &mut Cursor<'_>, time: &mut Time) -> bool {
-    let at = cursor.at + usize::from(cursor.peek() == Some(b' '));
-    let afternoon = match cursor.bytes.get(at..at + 2) {
-        Some(b"AM" | b"am") => false,
-        Some(b"PM" | b"pm") => true,
-        _ => return false,
-    };
-    if time.hour > 12 || cursor.bytes.get(at + 2).is_some_and(u8::is_ascii_alphanumeric) {
-        return false;
-    }
-    cursor.at = at + 2;
-    time.hour = time.hour % 12 + if afternoon { 12 } else { 0 };
-    true
-}
-
-/// `Z`, `+02:00`, `+0200`, `+02`, ` +0200`, ` UTC`.
-fn zone(cursor: &mut Cursor<'_>) -> Option<i32> {
-    let spaced = cursor.peek() == Some(b' ');
-    let at = cursor.at + usize::from(spaced);
-    match cursor.bytes.get(at)? {
-        sign @ (b'+' | b'-') => {
-            let mut ahead = Cursor {
-                bytes: cursor.bytes,
-                at: at + 1,
-            };
-            let hours = ahead.exactly(2, 23)?;
-            let colon = ahead.eat(b':').is_some();
-            let minutes = match ahead.exactly(2, 59) {
-                Some(minutes) => minutes,
-                None if colon || spaced || ahead.bytes.get(at + 3).is_some_and(u8::is_ascii_digit) => return None,
-                None => 0,
-            };
-            if ahead.peek().is_some_and(|b| b.is_ascii_alphanumeric() || b == b'-') {
-                return None;
-            }
-            cursor.at = ahead.at;
-            let seconds = i32::try_from(hours * 3600 + minutes * 60).ok()?;
-            Some(if *sign == b'-' { -seconds } else { seconds })
-        }
-        b'A'..=b'Z' => {
-            let (offset, len) = zone_name::scan(&cursor.bytes[at..])?;
-            cursor.at = at + len;
-            offset
-        }
-        _ => None,
-    }
 }

@@ -91,6 +91,14 @@ fn a_year_that_is_not_written_is_the_latest_that_is_not_in_the_future() {
 }
 
 #[test]
+fn new_year_is_near_when_the_writers_clock_is_ahead() {
+    let eve: Timestamp = "2026-12-31T23:30:00Z".parse().unwrap();
+    let (stamp, _) = scan(b"Jan  1 00:10:00 gw").unwrap();
+    let moment = stamp.resolve(&TimeZone::UTC, eve).unwrap();
+    assert_eq!(moment.timestamp.to_string(), "2027-01-01T00:10:00Z");
+}
+
+#[test]
 fn what_only_looks_like_a_stamp_is_none() {
     for text in [
         "",
