@@ -85,7 +85,6 @@ impl Assembler {
                 header_len: 0,
                 cut,
                 last_number: self.line,
-                pieces: 1,
             };
             self.line += 1;
             if self.decoder.keeps(raw.text) {
@@ -176,6 +175,7 @@ impl Assembler {
             body,
             stream,
             mark,
+            pieces: Vec::new(),
         };
         seen.cut_to(self.settings.max_record_bytes);
         let waiting = self.partial.iter().position(|open| open.stream == stream);
