@@ -22,7 +22,7 @@ struct Frames {
 static FRAMES: &[Frames] = &[
     Frames {
         language: Language::Java,
-        pattern: r"^\s*at (?:[\w.$\-@]+/+)*(?P<f>[\w$.<>\-]+)(?:/0x[0-9a-f]+)?(?P<g>\.[\w$<>]+)?\s?\(",
+        pattern: r"^\s*at (?:[\w.$\-@]+/+)*(?P<f>[A-Za-z_$<][\w$.<>\-]*)(?:/0x[0-9a-f]+)?(?P<g>\.[\w$<>]+)?\s?\(",
         library_functions: &[
             "java.",
             "javax.",

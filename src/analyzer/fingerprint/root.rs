@@ -151,6 +151,12 @@ static HEADS: &[Heads] = &[
             r"(?P<m>Unable to handle kernel.*|general protection fault.*|Kernel panic - .*|Oops.*|\S+ invoked oom-killer|INFO: .*|UBSAN: .*|Internal error: .*|divide error.*)$",
         ],
     },
+    Heads {
+        languages: &[Language::Java],
+        which: Which::First,
+        is_generic: false,
+        patterns: &[r#"^Exception in thread ".*?" (?P<t>[\w$.]+)(?:: (?P<m>.*))?$"#],
+    },
     // Everywhere else, and where no cause is named: the first line that begins with a type, then any type.
     Heads {
         languages: &[Language::Java, Language::CSharp, Language::JavaScript, Language::Dart],
