@@ -319,16 +319,15 @@ fn telling_word(text: &[u8]) -> bool {
         return true;
     }
     let alone = end == text.len();
-    if word.iter().any(|byte| *byte == b'@') {
+    if word.contains(&b'@') {
         return true;
     }
     if alone && memchr::memchr(b'.', word).is_some() {
         return true;
     }
-    if let Some(colon) = memchr::memchr(b':', word) {
-        if word.get(colon + 1).is_some_and(u8::is_ascii_digit) && colon > 2 {
-            return true;
-        }
+    let colon = memchr::memchr(b':', word);
+    if colon.is_some_and(|colon| colon > 2 && word.get(colon + 1).is_some_and(u8::is_ascii_digit)) {
+        return true;
     }
     let name = word.strip_suffix(b":").unwrap_or(word);
     const ENDINGS: [&[u8]; 4] = [b"xception", b"Error", b"Throwable", b"Failure"];
