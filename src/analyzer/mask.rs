@@ -206,17 +206,16 @@ fn mask_token(text: &[u8], range: Range<usize>, emit: &mut impl FnMut(Piece<'_>)
         }
         return end;
     }
-    // `key:value` and `host-12`: what stands before the last plain word's joiner is left as it is.
     if let Some(name) = whole(token) {
         emit(Piece::Hole(name));
         return range.end;
     }
-    if let Some(colon) = port(token) {
-        if let Some(name) = whole(&token[..colon]) {
-            emit(Piece::Hole(name));
-            emit(Piece::Text(b":"));
-            return mask_parts(text, range.start + colon + 1..range.end, emit);
-        }
+    if let Some(colon) = port(token)
+        && let Some(name) = whole(&token[..colon])
+    {
+        emit(Piece::Hole(name));
+        emit(Piece::Text(b":"));
+        return mask_parts(text, range.start + colon + 1..range.end, emit);
     }
     mask_parts(text, range, emit)
 }

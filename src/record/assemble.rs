@@ -4,6 +4,7 @@
 //! of its stream shows that it heads no trace. Only what must wait is copied: the lines of an open trace, the last line
 //! of a chunk, a line of another stream. The records depend on the bytes and on silences, never on the chunking.
 
+mod close;
 mod decode;
 mod grammar;
 mod open;
@@ -11,6 +12,7 @@ mod split;
 
 use super::format::LineReader;
 use super::{Multiline, Record, Settings};
+use close::oldest;
 use grammar::{Course, Entry, GRAMMAR, Sight};
 use open::{Mark, Open, Seen, sight};
 use std::borrow::Cow;
@@ -85,7 +87,6 @@ impl Assembler {
                 header_len: 0,
                 cut,
                 last_number: self.line,
-                pieces: 1,
             };
             self.line += 1;
             if self.decoder.keeps(raw.text) {
@@ -176,6 +177,7 @@ impl Assembler {
             body,
             stream,
             mark,
+            pieces: Vec::new(),
         };
         seen.cut_to(self.settings.max_record_bytes);
         let waiting = self.partial.iter().position(|open| open.stream == stream);
@@ -338,22 +340,6 @@ impl Assembler {
         GRAMMAR.step(&mut open.courses, line, last_headed)
     }
 
-    /// The record has reached `max_record`: it is cut and handed on; what still comes of it is a continuation.
-    fn close_full(&mut self, mut open: Open, seen: &Seen<'_>, sink: &mut impl FnMut(Record<'_>, &LineReader)) {
-        if open.courses.is_empty() {
-            open.courses.append(&mut self.courses);
-        }
-        let room = self.settings.max_record_bytes.saturating_sub(open.len() + 1);
-        let mut last = seen.clone();
-        last.cut_to(room);
-        open.add(&last, true, self.now_ms);
-        open.mark_truncated();
-        sink(open.as_record(), &self.reader);
-        let courses = std::mem::take(&mut open.courses);
-        self.rest(open.stream, courses);
-        self.recycle(open);
-    }
-
     fn enter(&mut self, held: Option<&Seen<'_>>, seen: &Seen<'_>) -> Entry {
         let line = sight(seen, &mut self.scratch.0);
         let held: Option<Sight<'_>> = held.map(|held| sight(held, &mut self.scratch.1));
@@ -425,83 +411,6 @@ impl Assembler {
         let last = self.open.len() - 1;
         self.open.swap(at, last);
     }
-
-    fn recycle(&mut self, open: Open) {
-        if self.spare.len() < MAX_SPARE && open.len() <= MAX_SPARE_BYTES {
-            self.spare.push(open);
-        }
-    }
-
-    fn rest(&mut self, stream: u64, courses: Vec<Course>) {
-        self.resting.retain(|(own, _)| *own != stream);
-        if self.resting.len() >= MAX_OPEN_STREAMS {
-            self.resting.remove(0);
-        }
-        self.resting.push((stream, courses));
-    }
-
-    fn make_room(&mut self, sink: &mut impl FnMut(Record<'_>, &LineReader)) {
-        while self.open.len() > MAX_OPEN_STREAMS {
-            let open = self.open.swap_remove(oldest(&self.open));
-            self.close_whole(open, sink);
-        }
-    }
-
-    /// Hands on a record, and takes the lines that it only held once more, as lines that come anew.
-    fn close(&mut self, open: Open, sink: &mut impl FnMut(Record<'_>, &LineReader)) {
-        sink(open.as_record(), &self.reader);
-        let mut ahead = None;
-        for seen in open.held() {
-            self.take(seen, &mut ahead, sink);
-        }
-        if let Some(before) = ahead.take() {
-            let parked = self.fresh(&before);
-            self.open.push(parked);
-        }
-        self.recycle(open);
-    }
-
-    /// Hands on a record and all that its held lines leave open.
-    fn close_whole(&mut self, open: Open, sink: &mut impl FnMut(Record<'_>, &LineReader)) {
-        let stream = open.stream;
-        let mut next = Some(open);
-        while let Some(mut open) = next {
-            let touched_ms = open.touched_ms;
-            let courses = (open.is_trace() && open.held_lines() == 0).then(|| std::mem::take(&mut open.courses));
-            self.close(open, sink);
-            if let Some(courses) = courses {
-                self.rest(stream, courses);
-            }
-            let left = self.open.iter().position(|open| open.stream == stream);
-            next = left.map(|at| self.open.swap_remove(at));
-            if let Some(open) = &mut next {
-                open.touched_ms = touched_ms;
-            }
-        }
-    }
-
-    fn close_where(&mut self, is_due: impl Fn(&Open) -> bool, sink: &mut impl FnMut(Record<'_>, &LineReader)) {
-        while let Some(at) = self.partial.iter().position(&is_due) {
-            let whole = self.partial.swap_remove(at);
-            self.take_pieces(whole, sink);
-        }
-        loop {
-            let due = self.open.iter().enumerate().filter(|(_, open)| is_due(open));
-            let Some((at, _)) = due.min_by_key(|(_, open)| open.offset()) else {
-                return;
-            };
-            let open = self.open.swap_remove(at);
-            self.close_whole(open, sink);
-        }
-    }
-}
-
-fn oldest(open: &[Open]) -> usize {
-    let oldest = open
-        .iter()
-        .enumerate()
-        .min_by_key(|(_, open)| (open.touched_ms, open.offset()));
-    oldest.map_or(0, |(at, _)| at)
 }
 
 /// Odd input, counted.

@@ -22,7 +22,7 @@ struct Frames {
 static FRAMES: &[Frames] = &[
     Frames {
         language: Language::Java,
-        pattern: r"^\s*at (?:[\w.$\-@]+/+)*(?P<f>[\w$.<>\-]+)(?:/0x[0-9a-f]+)?(?P<g>\.[\w$<>]+)?\s?\(",
+        pattern: r"^\s*at (?:[\w.$\-@]+/+)*(?P<f>[A-Za-z_$<][\w$.<>\-]*)(?:/0x[0-9a-f]+)?(?P<g>\.[\w$<>]+)?\s?\(",
         library_functions: &[
             "java.",
             "javax.",
@@ -275,13 +275,15 @@ static FRAMES: &[Frames] = &[
     },
 ];
 
-static COMPILED: LazyLock<Vec<LazyLock<Option<Regex>, Box<dyn FnOnce() -> Option<Regex> + Send>>>> =
-    LazyLock::new(|| {
-        let lazy = |frames: &'static Frames| -> LazyLock<Option<Regex>, Box<dyn FnOnce() -> Option<Regex> + Send>> {
-            LazyLock::new(Box::new(|| RegexBuilder::new(frames.pattern).build().ok()))
-        };
-        FRAMES.iter().map(lazy).collect()
-    });
+/// A pattern that is compiled when its language is first met.
+type Lazy = LazyLock<Option<Regex>, Box<dyn FnOnce() -> Option<Regex> + Send>>;
+
+static COMPILED: LazyLock<Vec<Lazy>> = LazyLock::new(|| {
+    let lazy = |frames: &'static Frames| -> Lazy {
+        LazyLock::new(Box::new(|| RegexBuilder::new(frames.pattern).build().ok()))
+    };
+    FRAMES.iter().map(lazy).collect()
+});
 
 /// The own frames of a trace, the one nearest to the throw first; those of any kind where none is known as own.
 pub(super) fn own(text: &str, language: Language) -> Vec<String> {

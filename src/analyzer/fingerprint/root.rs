@@ -151,6 +151,12 @@ static HEADS: &[Heads] = &[
             r"(?P<m>Unable to handle kernel.*|general protection fault.*|Kernel panic - .*|Oops.*|\S+ invoked oom-killer|INFO: .*|UBSAN: .*|Internal error: .*|divide error.*)$",
         ],
     },
+    Heads {
+        languages: &[Language::Java],
+        which: Which::First,
+        is_generic: false,
+        patterns: &[r#"^Exception in thread ".*?" (?P<t>[\w$.]+)(?:: (?P<m>.*))?$"#],
+    },
     // Everywhere else, and where no cause is named: the first line that begins with a type, then any type.
     Heads {
         languages: &[Language::Java, Language::CSharp, Language::JavaScript, Language::Dart],
@@ -165,9 +171,12 @@ const ANYWHERE: &str = "ANYWHERE";
 /// `SomeException[message]` of Elasticsearch.
 const ELASTIC: &str = "ELASTIC";
 
+/// A pattern that is compiled when its language is first met.
+type Lazy = LazyLock<Option<Regex>, Box<dyn FnOnce() -> Option<Regex> + Send>>;
+
 struct Compiled {
     heads: &'static Heads,
-    patterns: Vec<LazyLock<Option<Regex>, Box<dyn FnOnce() -> Option<Regex> + Send>>>,
+    patterns: Vec<Lazy>,
 }
 
 static COMPILED: LazyLock<Vec<Compiled>> = LazyLock::new(|| {
@@ -178,7 +187,7 @@ static COMPILED: LazyLock<Vec<Compiled>> = LazyLock::new(|| {
     HEADS.iter().map(compiled).collect()
 });
 
-fn lazy(pattern: &'static str) -> LazyLock<Option<Regex>, Box<dyn FnOnce() -> Option<Regex> + Send>> {
+fn lazy(pattern: &'static str) -> Lazy {
     LazyLock::new(Box::new(move || {
         let pattern = match pattern {
             HEAD => format!(
@@ -268,7 +277,7 @@ fn python(text: &str) -> Root {
     let is_frame = |line: &str| {
         line.starts_with("File \"") || line.starts_with("Traceback (") || line.starts_with("Exception Group")
     };
-    let verdict = lines().filter(|line| !is_frame(line)).filter_map(verdict).last();
+    let verdict = lines().filter(|line| !is_frame(line)).filter_map(verdict).next_back();
     let (kind, message) = verdict.unwrap_or_default();
     Root {
         kind: Some(kind).filter(|kind| !kind.is_empty()),

@@ -93,7 +93,7 @@ impl Grammar {
         let Some(&first) = line.text.first() else {
             return false;
         };
-        if first == b' ' || first == b'\t' {
+        if first == b' ' || first == b'\t' || line.stamped {
             return true;
         }
         if self.openings[usize::from(first)]
@@ -248,7 +248,7 @@ const TABLES_MAX: usize = 16;
 
 impl Course {
     fn new(table: u8, rule: &Rule) -> Self {
-        // Half a vote for a sure rule keeps it apart from a held one; `settle` takes it back.
+        // A vote for a sure rule tells it from a held one in `settle`; all courses that are left have it.
         Self {
             table,
             state: rule.to,
@@ -315,17 +315,19 @@ fn telling_word(text: &[u8]) -> bool {
         .position(|byte| matches!(byte, b' ' | b'\t'))
         .unwrap_or(text.len().min(256));
     let word = &text[..end];
+    if text[end..].starts_with(b" invoked oom-killer") {
+        return true;
+    }
     let alone = end == text.len();
-    if word.iter().any(|byte| *byte == b'@') {
+    if word.contains(&b'@') {
         return true;
     }
     if alone && memchr::memchr(b'.', word).is_some() {
         return true;
     }
-    if let Some(colon) = memchr::memchr(b':', word) {
-        if word.get(colon + 1).is_some_and(u8::is_ascii_digit) && colon > 2 {
-            return true;
-        }
+    let colon = memchr::memchr(b':', word);
+    if colon.is_some_and(|colon| colon > 2 && word.get(colon + 1).is_some_and(u8::is_ascii_digit)) {
+        return true;
     }
     let name = word.strip_suffix(b":").unwrap_or(word);
     const ENDINGS: [&[u8]; 4] = [b"xception", b"Error", b"Throwable", b"Failure"];

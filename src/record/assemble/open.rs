@@ -14,9 +14,8 @@ pub(super) struct Mark {
     pub headed: bool,
     pub header_len: usize,
     pub cut: bool,
-    /// Number of its last raw line, and how many there are: a line may come in pieces.
+    /// Number of its last raw line: a line may come in pieces.
     pub last_number: u64,
-    pub pieces: u64,
 }
 
 /// One line as the assembler sees it.
@@ -27,6 +26,8 @@ pub(super) struct Seen<'a> {
     pub body: Option<Cow<'a, [u8]>>,
     pub stream: u64,
     pub mark: Mark,
+    /// Numbers of the pieces behind the first, where it came in pieces.
+    pub pieces: Vec<u64>,
 }
 
 impl Seen<'_> {
@@ -56,7 +57,7 @@ impl Seen<'_> {
                 end_offset: self.mark.end_offset,
                 first_line: self.mark.number,
                 last_line: self.mark.last_number,
-                line_numbers: None,
+                line_numbers: line_numbers(std::iter::once(self.mark.number).chain(self.pieces.iter().copied())),
             },
             level: self.mark.level,
             kind: Kind::Record,
@@ -65,6 +66,15 @@ impl Seen<'_> {
             continuation: false,
         }
     }
+}
+
+/// The numbers where they are not contiguous.
+fn line_numbers(numbers: impl Iterator<Item = u64> + Clone) -> Option<Vec<u64>> {
+    let apart = numbers
+        .clone()
+        .zip(numbers.clone().skip(1))
+        .any(|(before, after)| after != before + 1);
+    apart.then(|| numbers.collect())
 }
 
 /// Cuts before the character that would not fit.
@@ -93,6 +103,8 @@ pub(super) struct Open {
     enveloped: bool,
     /// All lines, their ends in `text` and `body`.
     lines: Vec<(Mark, usize, usize)>,
+    /// Numbers of further pieces, with the index of their line.
+    pieces: Vec<(usize, u64)>,
     /// So many of `lines` belong for sure.
     sure: usize,
     language: Option<Language>,
@@ -107,6 +119,7 @@ impl Open {
         self.text.clear();
         self.body.clear();
         self.lines.clear();
+        self.pieces.clear();
         self.stream = seen.stream;
         self.touched_ms = now_ms;
         self.courses.clear();
@@ -142,10 +155,10 @@ impl Open {
         }
         if let Some((mark, text_end, body_end)) = self.lines.last_mut() {
             mark.end_offset = piece.mark.end_offset;
-            mark.pieces += 1;
             mark.last_number = piece.mark.number;
             mark.cut |= !fits || piece.mark.cut;
             (*text_end, *body_end) = (self.text.len(), self.body.len());
+            self.pieces.push((0, piece.mark.number));
         }
     }
 
@@ -183,6 +196,8 @@ impl Open {
         if self.enveloped {
             self.body.extend_from_slice(seen.body());
         }
+        self.pieces
+            .extend(seen.pieces.iter().map(|number| (self.lines.len(), *number)));
         self.lines.push((seen.mark, self.text.len(), self.body.len()));
     }
 
@@ -234,7 +249,15 @@ impl Open {
             body,
             stream: self.stream,
             mark,
+            pieces: self.pieces_of(at).collect(),
         })
+    }
+
+    fn pieces_of(&self, at: usize) -> impl Iterator<Item = u64> + Clone + '_ {
+        self.pieces
+            .iter()
+            .filter(move |(line, _)| *line == at)
+            .map(|(_, number)| *number)
     }
 
     /// The lines that are only held, in order.
@@ -246,8 +269,16 @@ impl Open {
     pub fn as_record(&self) -> Record<'_> {
         let sure = &self.lines[..self.sure];
         let (first, last) = (sure[0].0, sure[sure.len() - 1]);
-        let raw_lines: u64 = sure.iter().map(|(mark, ..)| mark.pieces).sum();
-        let contiguous = last.0.last_number - first.number + 1 == raw_lines;
+        let mut numbers: Vec<u64> = sure.iter().map(|(mark, ..)| mark.number).collect();
+        if !self.pieces.is_empty() {
+            numbers.extend(
+                self.pieces
+                    .iter()
+                    .filter(|(line, _)| *line < self.sure)
+                    .map(|(_, number)| *number),
+            );
+            numbers.sort_unstable();
+        }
         let text = &self.text[..last.1];
         let kind = if self.language.is_some() {
             Kind::Exception
@@ -262,7 +293,7 @@ impl Open {
                 end_offset: last.0.end_offset,
                 first_line: first.number,
                 last_line: last.0.last_number,
-                line_numbers: (!contiguous).then(|| sure.iter().map(|(mark, ..)| mark.number).collect()),
+                line_numbers: line_numbers(numbers.iter().copied()),
             },
             level: first.level.or((kind == Kind::Exception).then_some(Level::Error)),
             kind,

@@ -38,7 +38,10 @@ const RULES: &[Rule] = &[
     tells(&[Block], GROUP, Block),
     tells(&[Cause], GROUP, Block),
     tells(&[Frames, Source, Alarm], FRAME, Source),
-    held(&[Begin], r#"^\s+File ".*", line \d+$"#, Source),
+    // A syntax error of the main script has no traceback.
+    held(&[Begin], r#"^\s+File ".*", line \d+$"#, Caret),
+    held(&[Caret], r"^\s+\S", Caret),
+    tells(&[Caret], r"^(?:Syntax|Indentation|Tab)Error: ", Tail),
     sure(&[Source], r"^\s+\S", Source),
     sure(&[Source, Frames], VERDICT, Tail),
     // What libraries add below the last line.
