@@ -10,7 +10,7 @@ use super::report::Span;
 use crate::alert::{Alert, Origin, id};
 use crate::analyzer::Exceptional;
 use crate::analyzer::stream::{Analyzers, Seen, Stream, keep};
-use crate::collector::lines::Newline;
+use crate::collector::lines::{self, Cut, Limits, Newline};
 use crate::collector::{Chunk, FileKey, Resume, archive};
 use crate::record::{self, Level};
 use std::io::{self, Read};
@@ -18,7 +18,7 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Read at once; a longer line is cut.
+/// Read at once.
 const CHUNK_BYTES: usize = 256 * 1024;
 /// So much of a file's end is looked at for its last time stamp.
 const TAIL_BYTES: usize = 8 * 1024;
@@ -93,7 +93,7 @@ pub fn scan(input: &Input, plan: &Plan, sink: &mut dyn Sink) -> Result<FileTotal
     }
     let source = plan.source_of(&input.place);
     let settings = with_byte_order_mark(&source.record, &sample);
-    let mut chunks = Chunks::new(io::Cursor::new(sample.clone()).chain(reader), newline_of(&settings));
+    let mut chunks = Chunks::new(io::Cursor::new(sample.clone()).chain(reader), limits_of(&settings));
     let mut stream = Stream::new(source.analyzers.clone(), settings.clone(), &from_beginning(""));
     let mut visit = Visit::new(input, plan, source, settings, &sample, sink);
     while let Some(chunk) = chunks.next().map_err(Interrupted::Reading)? {
@@ -137,11 +137,15 @@ fn with_byte_order_mark(settings: &record::Settings, sample: &[u8]) -> record::S
     settings
 }
 
-fn newline_of(settings: &record::Settings) -> Newline {
-    match settings.encodings.first() {
+fn limits_of(settings: &record::Settings) -> Limits {
+    let newline = match settings.encodings.first() {
         Some(&encoding) if encoding == encoding_rs::UTF_16LE => Newline::Utf16Le,
         Some(&encoding) if encoding == encoding_rs::UTF_16BE => Newline::Utf16Be,
         Some(_) | None => Newline::Byte,
+    };
+    Limits {
+        newline,
+        max_line_bytes: settings.max_record_bytes,
     }
 }
 
@@ -307,14 +311,15 @@ fn chunk_of(bytes: Vec<u8>, offset: u64, cut: bool) -> Chunk {
     }
 }
 
-/// Cuts what is read into chunks of whole lines.
+/// Cuts what is read into chunks of whole lines, as the collector does.
 struct Chunks<R> {
     reader: R,
-    newline: Newline,
-    /// Unfinished line of the last read.
-    rest: Vec<u8>,
+    limits: Limits,
+    /// Read, and not handed on yet.
+    buffer: Vec<u8>,
+    /// Of the buffer's first byte.
     offset: u64,
-    /// The rest of a line that was cut is being skipped.
+    /// The buffer begins within the rest of a line that was cut.
     skipping: bool,
     ended: bool,
     spare: Vec<u8>,
@@ -322,11 +327,11 @@ struct Chunks<R> {
 }
 
 impl<R: Read> Chunks<R> {
-    fn new(reader: R, newline: Newline) -> Self {
+    fn new(reader: R, limits: Limits) -> Self {
         Self {
             reader,
-            newline,
-            rest: Vec::new(),
+            limits,
+            buffer: Vec::new(),
             offset: 0,
             skipping: false,
             ended: false,
@@ -337,55 +342,56 @@ impl<R: Read> Chunks<R> {
 
     /// The next run of whole lines; the last one of a file may lack its newline. None: the end.
     fn next(&mut self) -> io::Result<Option<Chunk>> {
-        let mut bytes = std::mem::take(&mut self.spare);
-        bytes.clear();
-        bytes.append(&mut self.rest);
         loop {
-            let length = bytes.len();
-            if self.ended {
-                return Ok((length > 0).then(|| self.hand_on(bytes, false)));
+            let found = lines::cut(&self.buffer, self.limits, self.skipping, self.ended);
+            self.skipping = found.skipping;
+            if found.start < found.end {
+                return Ok(Some(self.hand_on(found)));
             }
-            bytes.resize(CHUNK_BYTES.max(length), 0);
-            let more = match self.reader.read(&mut bytes[length..]) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                    bytes.truncate(length);
-                    continue;
-                }
-                more => more?,
-            };
-            bytes.truncate(length + more);
-            self.ended = more == 0;
-            if self.skipping {
-                self.skip_line(&mut bytes);
-            }
-            match last_newline_end(self.newline, &bytes) {
-                Some(end) => {
-                    self.rest.extend_from_slice(&bytes[end..]);
-                    bytes.truncate(end);
-                    return Ok(Some(self.hand_on(bytes, false)));
-                }
-                None if bytes.len() == CHUNK_BYTES => {
-                    self.skipping = true;
-                    return Ok(Some(self.hand_on(bytes, true)));
-                }
-                None => {}
+            self.drop_front(found.next);
+            if !self.ended {
+                self.read_more()?;
+            } else if found.next == 0 {
+                return Ok(None);
             }
         }
     }
 
-    fn hand_on(&mut self, bytes: Vec<u8>, cut: bool) -> Chunk {
-        let chunk = chunk_of(bytes, self.offset, cut);
-        self.offset = chunk.end_offset;
-        chunk
+    fn read_more(&mut self) -> io::Result<()> {
+        let capacity = CHUNK_BYTES.max(self.limits.window_bytes());
+        if self.buffer.len() >= capacity {
+            // All of it is NULs (anything else would have been cut): what a power cut or a truncation left.
+            self.drop_front(self.buffer.len() - self.buffer.len() % self.limits.newline.width());
+        }
+        let length = self.buffer.len();
+        self.buffer.resize(capacity, 0);
+        let read = self.reader.read(&mut self.buffer[length..]);
+        self.buffer.truncate(length + read.as_ref().map_or(0, |&more| more));
+        match read {
+            Ok(more) => self.ended = more == 0,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
-    /// Drops the rest of a line that was cut, as far as it has been read.
-    fn skip_line(&mut self, bytes: &mut Vec<u8>) {
-        let end = first_newline_end(self.newline, bytes);
-        let skipped = end.unwrap_or(bytes.len());
-        self.skipping = end.is_none() && !self.ended;
-        self.offset += skipped as u64;
-        bytes.drain(..skipped);
+    fn drop_front(&mut self, length: usize) {
+        self.buffer.drain(..length);
+        self.offset += length as u64;
+    }
+
+    fn hand_on(&mut self, found: Cut) -> Chunk {
+        let mut bytes = std::mem::replace(&mut self.buffer, std::mem::take(&mut self.spare));
+        self.buffer.clear();
+        self.buffer.extend_from_slice(&bytes[found.next..]);
+        bytes.truncate(found.end);
+        bytes.drain(..found.start);
+        let chunk = Chunk {
+            end_offset: self.offset + found.next as u64,
+            ..chunk_of(bytes, self.offset + found.start as u64, found.cut)
+        };
+        self.offset = chunk.end_offset;
+        chunk
     }
 
     /// Takes a chunk's buffer back.
@@ -398,27 +404,10 @@ impl<R: Read> Chunks<R> {
 
     /// Whole lines at the end of what was read.
     fn tail(&self) -> &[u8] {
-        match first_newline_end(self.newline, &self.tail) {
+        match self.limits.newline.first_end(&self.tail) {
             Some(end) if self.tail.len() >= TAIL_BYTES => &self.tail[end..],
             Some(_) | None => &self.tail,
         }
-    }
-}
-
-fn first_newline_end(newline: Newline, bytes: &[u8]) -> Option<usize> {
-    memchr::memchr_iter(b'\n', bytes).find_map(|at| newline_end(newline, bytes, at))
-}
-
-fn last_newline_end(newline: Newline, bytes: &[u8]) -> Option<usize> {
-    memchr::memrchr_iter(b'\n', bytes).find_map(|at| newline_end(newline, bytes, at))
-}
-
-/// Where the newline ends whose byte 0x0A stands at `at`, if it is one.
-fn newline_end(newline: Newline, bytes: &[u8], at: usize) -> Option<usize> {
-    match newline {
-        Newline::Byte => Some(at + 1),
-        Newline::Utf16Le => (at.is_multiple_of(2) && bytes.get(at + 1) == Some(&0)).then_some(at + 2),
-        Newline::Utf16Be => (at % 2 == 1 && bytes[at - 1] == 0).then_some(at + 1),
     }
 }
 

@@ -154,7 +154,7 @@ impl<'a> Page<'a> {
     fn nothing_found(&self, text: &mut String) {
         if self.totals.files > 0 {
             self.paint.put(text, Style::Good, "✓ Nothing exceptional.");
-            text.push_str(" Every record is below warn, and no rule matched.\n");
+            text.push('\n');
             self.paint.put(
                 text,
                 Style::Dim,
@@ -299,9 +299,13 @@ impl<'a> Page<'a> {
         let about = if group.times_guessed { "≈" } else { "" };
         let (first, last) = (self.time(group.first), self.time(group.last));
         if first == last {
-            format!("{about}{first}")
-        } else {
-            format!("{about}{first} – {last}")
+            return format!("{about}{first}");
+        }
+        // The day is not said twice.
+        let day = |time: &str| time.split_once(' ').map(|(day, _)| day.to_owned());
+        match last.split_once(' ') {
+            Some((_, clock)) if day(&first) == day(&last) => format!("{about}{first} – {clock}"),
+            Some(_) | None => format!("{about}{first} – {last}"),
         }
     }
 

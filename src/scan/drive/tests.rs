@@ -110,12 +110,16 @@ fn chunks_are_the_same_whatever_the_reads() {
         .collect();
     for (newline, bytes) in [(Newline::Byte, &b"one\ntwo\n\nlast"[..]), (Newline::Utf16Le, &utf16)] {
         for size in 1..bytes.len() + 1 {
-            let mut chunks = Chunks::new(Dribble(bytes, size), newline);
+            let limits = Limits {
+                newline,
+                max_line_bytes: 1024,
+            };
+            let mut chunks = Chunks::new(Dribble(bytes, size), limits);
             let mut whole = Vec::new();
             while let Some(chunk) = chunks.next().unwrap() {
                 assert_eq!(chunk.offset, whole.len() as u64);
                 whole.extend_from_slice(&chunk.bytes);
-                let end = last_newline_end(newline, &chunk.bytes);
+                let end = newline.last_end(&chunk.bytes);
                 assert!(
                     end == Some(chunk.bytes.len()) || whole.len() == bytes.len(),
                     "{size}: {:?}",
@@ -154,4 +158,19 @@ fn a_file_without_text_is_left_alone_unless_it_was_named() {
     input.named = true;
     let totals = scan(&input, &plan(&ScanOptions::default()), &mut Kept::default()).unwrap();
     assert_eq!((totals.skipped, totals.bytes), (false, 11));
+}
+
+#[test]
+fn runs_of_nuls_are_skipped_in_constant_memory_and_offsets_stay_true() {
+    let mut log = b"before\n".to_vec();
+    log.extend(std::iter::repeat_n(0, 5 * CHUNK_BYTES + 3));
+    log.extend(b"after\nERROR end\n");
+    let (totals, records) = all(&log);
+    assert_eq!(totals.bytes, log.len() as u64);
+    let texts: Vec<(u64, &str)> = records
+        .iter()
+        .map(|(.., offset, text)| (*offset, text.as_str()))
+        .collect();
+    let after = (log.len() - "after\nERROR end\n".len()) as u64;
+    assert_eq!(texts, [(0, "before"), (after, "after"), (after + 6, "ERROR end")]);
 }
