@@ -6,6 +6,7 @@
 mod config;
 mod crash;
 mod email;
+mod packaged;
 mod program;
 mod readme;
 mod receiver;
@@ -13,4 +14,5 @@ mod same_findings;
 mod scan;
 mod servers;
 mod service;
+mod supervised;
 mod webhook;
