@@ -9,6 +9,7 @@
 mod config;
 mod crash;
 mod email;
+mod packaged;
 mod program;
 mod readme;
 mod receiver;
@@ -16,4 +17,5 @@ mod same_findings;
 mod scan;
 mod servers;
 mod service;
+mod supervised;
 mod webhook;

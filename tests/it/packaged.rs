@@ -1,0 +1,60 @@
+//! What packages install: a configuration that is valid, a man page and completions that know every command, and `init`,
+//! which proposes a valid configuration on whatever host this is.
+
+use crate::program::Home;
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn the_configuration_of_the_packages_is_valid() {
+    let home = Home::new();
+    let yaml = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/config.yaml"));
+    let log = "/var/log/exception-log-collector/";
+    let yaml = yaml.expect("packaging/config.yaml");
+    assert!(yaml.contains(log), "{yaml}");
+    home.configure(&yaml.replace(log, "{home}/logs/"));
+    let output = home.output(&["check"]);
+    assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
+}
+
+#[test]
+fn init_writes_a_valid_configuration_of_this_host_and_says_what_is_next() {
+    let home = Home::new();
+    let output = home.output(&["init", "-o", "proposed.yaml"]);
+    assert_eq!((output.status.code(), stdout(&output)), (Some(0), String::new()));
+    assert!(
+        stderr(&output).contains("check -c proposed.yaml"),
+        "{}",
+        stderr(&output)
+    );
+    let proposed = fs::read_to_string(home.path("proposed.yaml")).expect("it was written");
+    home.configure(&proposed);
+    let checked = home.output(&["check"]);
+    assert_eq!(checked.status.code(), Some(0), "{}{proposed}", stderr(&checked));
+    let again = home.output(&["init", "-o", "proposed.yaml"]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(stderr(&again).contains("is not overwritten"), "{}", stderr(&again));
+}
+
+#[test]
+fn man_page_and_completions_know_the_commands() {
+    let home = Home::new();
+    let man = stdout(&home.output(&["man"]));
+    assert!(man.contains(".TH exception-log-collector 1"), "{man}");
+    for shell in ["bash", "zsh", "fish"] {
+        let script = stdout(&home.output(&["completions", shell]));
+        for command in ["run", "scan", "check", "init", "status"] {
+            assert!(script.contains(command), "{shell}: no {command}");
+            assert!(man.contains(command), "man: no {command}");
+        }
+    }
+}
