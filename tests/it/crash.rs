@@ -47,9 +47,10 @@ fn nothing_is_lost_or_repeated_over_kills() {
         });
         kills_at_work += u64::from(queued(&home) < goal);
     }
-    eprintln!("{kills_at_work} of {kills} kills came while lines were still unread");
-
     let goal = lines / EXCEPTIONAL_EVERY;
+    let found = queued(&home);
+    eprintln!("{kills_at_work} of {kills} kills interrupted work; {found} of {goal} were found between them");
+
     let mut program = home.start(&["run"]);
     let mut before = None;
     while !wait_until_or(DEADLINE, || queued(&home) >= goal || program.has_ended()) {
