@@ -45,7 +45,8 @@ fn nothing_is_lost_or_repeated_over_kills() {
             kill_instant(&home, goal, &mut random);
             program.kill();
         });
-        kills_at_work += u64::from(queued(&home) < goal);
+        // The last line of a share is an error that stays open for a second: it is no work left.
+        kills_at_work += u64::from(queued(&home) + 1 < goal);
     }
     let goal = lines / EXCEPTIONAL_EVERY;
     let found = queued(&home);
