@@ -154,10 +154,13 @@ impl Stream {
 
     /// Where a restart goes on.
     pub fn resume(&self) -> Resume {
-        let open_starts = self.assembler.open_starts();
         let end = self.position.end_offset;
+        let mut open_starts = self.assembler.open_starts();
+        // Records that were open before this start and are not read again yet are still to be reported: without them a
+        // kill between the first checkpoint and their chunk would lose them.
+        open_starts.extend(self.position.open_before.iter().filter(|start| **start >= end));
         Resume {
-            offset: open_starts.first().copied().unwrap_or(end),
+            offset: open_starts.first().map_or(end, |first| end.min(*first)),
             committed_to: end.max(self.position.reported_to),
             open_starts,
             line: self.position.lines_known.then(|| self.assembler.resume_line()),

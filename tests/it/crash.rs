@@ -45,11 +45,13 @@ fn nothing_is_lost_or_repeated_over_kills() {
             kill_instant(&home, goal, &mut random);
             program.kill();
         });
-        kills_at_work += u64::from(queued(&home) < goal);
+        // The last line of a share is an error that stays open for a second: it is no work left.
+        kills_at_work += u64::from(queued(&home) + 1 < goal);
     }
-    eprintln!("{kills_at_work} of {kills} kills came while lines were still unread");
-
     let goal = lines / EXCEPTIONAL_EVERY;
+    let found = queued(&home);
+    eprintln!("{kills_at_work} of {kills} kills interrupted work; {found} of {goal} were found between them");
+
     let mut program = home.start(&["run"]);
     let mut before = None;
     while !wait_until_or(DEADLINE, || queued(&home) >= goal || program.has_ended()) {

@@ -106,6 +106,25 @@ proptest! {
     }
 }
 
+/// Found by killing the program between the checkpoint that it writes when it starts and the first chunk.
+#[test]
+fn a_life_that_ends_before_it_reads_anything_forgets_no_open_record() {
+    let log = b"INFO paid\nERROR refused\n";
+    let (mut found, mut first_life) = (Vec::new(), stream(&Resume::default()));
+    feed(&mut first_life, log, 0, &mut found);
+    let resume = first_life.resume();
+    assert_eq!(
+        (resume.offset, resume.committed_to, &found[..]),
+        (10, 24, &[][..]),
+        "the error is still open"
+    );
+    let resume = stream(&resume).resume();
+    let mut third_life = stream(&resume);
+    feed(&mut third_life, &log[10..], 10, &mut found);
+    third_life.close_all(|seen| said(seen, &mut found));
+    assert_eq!(found, whole(log));
+}
+
 #[test]
 fn a_record_is_told_with_the_lines_around_it_also_across_chunks() {
     let log = b"one\ntwo\nthree\n2026-11-23 06:00:01,000 ERROR broken\n2026-11-23 06:00:02,000 INFO four\n2026-11-23 06:00:03,000 INFO five\n";
