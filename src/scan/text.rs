@@ -18,6 +18,8 @@ const SAMPLE_LINES: usize = 9;
 const SAMPLE_ROWS: usize = 4;
 /// Columns of a line that no terminal bounds.
 const LINE_MAX_COLUMNS: usize = 400;
+/// From here on a rate says more about us than about starting up.
+const RATE_FROM_BYTES: u64 = 1024 * 1024;
 /// Cells of the big and of the small histograms.
 const HISTOGRAM_CELLS: usize = 64;
 const SPARK_CELLS: usize = 24;
@@ -121,14 +123,17 @@ impl<'a> Page<'a> {
 
     fn head(&self) -> String {
         let totals = self.totals;
-        let rate = bytes((totals.bytes as f64 / totals.seconds.max(1e-6)) as u64);
         let mut line = format!(
-            "{} · {} · {} · read in {} ({rate}/s)",
+            "{} · {} · {} · read in {}",
             counted(totals.files, "file", "files"),
             counted(totals.lines, "line", "lines"),
             bytes(totals.bytes),
             seconds(totals.seconds),
         );
+        if totals.bytes >= RATE_FROM_BYTES {
+            let rate = bytes((totals.bytes as f64 / totals.seconds.max(1e-6)) as u64);
+            let _infallible = write!(line, " ({rate}/s)");
+        }
         if let Some((from, to)) = totals.span.0 {
             let day = |at: jiff::Timestamp| at.to_zoned_datetime(self.zone.clone()).strftime("%Y-%m-%d").to_string();
             let days = if day(from) == day(to) {
