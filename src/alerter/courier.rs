@@ -303,7 +303,7 @@ impl Round<'_> {
         let batch_max = self.courier.alerter.batch_max().clamp(1, PAGE);
         self.memory.begin_sweep();
         let mut due: Option<Duration> = None;
-        let mut after_seq = 0;
+        let mut after_seq = self.memory.settled();
         loop {
             let page = self.courier.outbox.next(after_seq, PAGE)?;
             let last = page.len() < PAGE;
@@ -313,6 +313,7 @@ impl Round<'_> {
                 page.last().map_or(i64::MAX, |d| d.seq)
             };
             self.memory.forget_absent(after_seq, reached, &page);
+            self.memory.settle(&page);
             let mut batch: Vec<Delivery> = Vec::new();
             for delivery in page {
                 match self.memory.verdict(&delivery, self.clock.now()) {

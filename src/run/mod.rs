@@ -42,8 +42,8 @@ const BATCHES: usize = 32;
 const KEEPER_INBOX: usize = 64;
 /// Spent buffers on their way back to the collector.
 const SPENT_BUFFERS: usize = 8;
-/// What couriers get at a stop: below the 90 s after which systemd kills, above one time-out of a webhook.
-const COURIERS_DEADLINE: Duration = Duration::from_secs(15);
+/// What couriers get at a stop: well below the time after which supervisors kill; what is unsent stays in the outbox.
+const COURIERS_DEADLINE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {

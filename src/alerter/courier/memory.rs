@@ -43,6 +43,8 @@ pub(super) struct Memory {
     /// In order per fingerprint, parked ones included. Where every record goes by itself, a parked one is overtaken:
     /// else one that a receiver cannot digest would hold back all of its kind.
     grouped: bool,
+    /// Everything up to this seq was delivered: sweeps begin behind it, however long the keeper takes to commit that.
+    settled: i64,
     done: BTreeMap<i64, Done>,
     /// Done while it was parked: the outbox may still return it as such.
     done_parked: BTreeSet<i64>,
@@ -67,11 +69,40 @@ impl Memory {
         }
     }
 
+    pub(super) fn settled(&self) -> i64 {
+        self.settled
+    }
+
+    /// Moves the beginning of the next sweep behind what was delivered in one run at the beginning of `page`, if the page
+    /// is where this sweep began. A seq never comes again, so that what is behind need not be remembered.
+    pub(super) fn settle(&mut self, page: &[Delivery]) {
+        let begins_here =
+            |delivery: &Delivery| self.done.range(..delivery.seq).next().is_none() && self.put_off.is_empty();
+        if !page.first().is_some_and(begins_here) {
+            return;
+        }
+        let is_delivered = |delivery: &&Delivery| matches!(self.done.get(&delivery.seq), Some(Done::Delivered));
+        if let Some(last) = page.iter().take_while(is_delivered).last() {
+            self.settled = last.seq;
+            self.done = self.done.split_off(&(last.seq + 1));
+        }
+    }
+
     /// What the outbox does not return within the stretch it was asked for is gone: marked, dropped or compacted.
     pub(super) fn forget_absent(&mut self, after_seq: i64, reached: i64, page: &[Delivery]) {
         let absent = |seq: i64| page.binary_search_by_key(&seq, |d| d.seq).is_err();
         let covers = |seq: i64| seq > after_seq && seq <= reached;
-        self.done.retain(|&seq, _| !(covers(seq) && absent(seq)));
+        // Only the stretch itself is looked at: thousands may be done that the keeper has not committed.
+        let stretch = (std::ops::Bound::Excluded(after_seq), std::ops::Bound::Included(reached));
+        let gone: Vec<i64> = self
+            .done
+            .range(stretch)
+            .map(|(&seq, _)| seq)
+            .filter(|&seq| absent(seq))
+            .collect();
+        for seq in gone {
+            self.done.remove(&seq);
+        }
         self.put_off.retain(|&seq, _| !(covers(seq) && absent(seq)));
         for (_, parked) in self.parked.iter_mut().filter(|(seq, _)| covers(**seq) && absent(**seq)) {
             parked.queued = false;
