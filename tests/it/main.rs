@@ -1,11 +1,8 @@
-<<<<<<< HEAD
 //! What a user sees, tested from outside: the real program as a child, real files, real servers.
 //!
 //! One binary, one file per behaviour; `program` starts and stops the child, `servers` says what a machine lacks.
 //! Tests wait for conditions with a deadline, never for a time.
 
-=======
->>>>>>> b6e49e0 (Tell e-mail alerters what their configuration means)
 mod config;
 mod crash;
 mod email;
