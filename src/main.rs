@@ -30,7 +30,7 @@ fn main() -> ExitCode {
             // Nobody is left to tell if stderr is closed too.
             match error.downcast_ref::<Problems>() {
                 Some(problems) => {
-                    write!(stderr(), "{problems}").ok();
+                    writeln!(stderr(), "{problems}").ok();
                     ExitCode::from(INVALID_CONFIGURATION)
                 }
                 None => {

@@ -177,3 +177,76 @@ fn mistakes_in_environment_and_set_are_told_by_their_names() {
     ];
     assert_eq!(told, expected.join("\n"));
 }
+
+/// Exit status, standard output and standard error of the program.
+fn program(args: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_exception-log-collector"))
+        .args(args)
+        .env_clear()
+        .envs(environment.iter().copied())
+        .output()
+        .expect("the program starts");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn check_tells_every_problem_and_exits_with_78() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.yaml");
+    std::fs::write(
+        &path,
+        "sources:\n  - {name: app, paths: [/a], read_form: end}\nlog: {level: loud}\n",
+    )
+    .unwrap();
+    let path = path.to_str().unwrap();
+    for command in ["check", "run"] {
+        let (status, out, err) = program(&["-config", path, command], &[]);
+        assert_eq!((status, out.as_str()), (Some(78), ""), "{err}");
+        let lines: Vec<&str> = err.lines().collect();
+        assert_eq!(lines[0], format!("{path}:2:30: sources.app.read_form: unknown key"));
+        assert_eq!(lines[1], "    hint: did you mean `read_from`?");
+        assert_eq!(lines[2], format!("{path}:3:14: log.level: `loud` is not known here"));
+        assert!(lines.len() == 4 && err.ends_with('\n'), "{err}");
+    }
+}
+
+#[test]
+fn check_says_what_a_configuration_means_wherever_its_values_come_from() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.yaml");
+    std::fs::write(
+        &path,
+        "sources:\n  - {name: app, paths: ['${LOGS}/*.log']}\nalerters:\n  - {name: ops, console: {}}\n",
+    )
+    .unwrap();
+    let environment = [
+        ("ELC_CONFIG", path.to_str().unwrap()),
+        ("LOGS", "/srv"),
+        ("ELC_ALERTERS__OPS__MIN_SEVERITY", "fatal"),
+    ];
+    let (status, out, err) = program(&["check", "--set", "sources.app.read_rate=2MiB"], &environment);
+    assert_eq!(status, Some(0), "{err}");
+    for part in [
+        "/srv/*.log",
+        "at most 2MiB a second",
+        "from fatal on",
+        "nobody is told while nobody looks",
+    ] {
+        assert!(out.contains(part), "{part} is missing in:\n{out}");
+    }
+}
+
+#[test]
+fn a_rule_whose_own_test_fails_is_told_by_check() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.yaml");
+    let text = "analyzers:\n  rules:\n    - {name: oom, match: killed, severity: fatal, tests: {match: [Killed]}}\n";
+    std::fs::write(&path, text).unwrap();
+    let (status, out, err) = program(&["check", "-c", path.to_str().unwrap()], &[]);
+    assert_eq!(status, Some(78), "{out}{err}");
+    assert!(
+        err.contains(":3:67: analyzers.rules.oom.tests.match[0]: the rule `oom` does not match this text"),
+        "{err}"
+    );
+}
