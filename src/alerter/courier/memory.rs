@@ -118,6 +118,9 @@ impl Memory {
 
     pub(super) fn verdict(&mut self, delivery: &Delivery, now: Duration) -> Verdict {
         let seq = delivery.seq;
+        if seq <= self.settled {
+            return Verdict::Skip;
+        }
         match self.done.get(&seq) {
             Some(Done::Delivered) => return Verdict::Skip,
             Some(Done::Dead { at }) if now < *at + DEAD_REMEMBERED => return Verdict::Skip,
