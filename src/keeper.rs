@@ -4,18 +4,19 @@
 //! committed together. Couriers are rung only after the commit. While the state cannot be written (full disk) nothing
 //! more is taken from the analyzers, what is pending stays in memory, and the commit is tried again.
 
+mod inbox;
 mod pending;
 mod status;
+mod telling;
 
+pub use inbox::{Batch, Inbox, Mark, Message, Outcome};
 pub use status::Status;
 
 use crate::alert::book::{self, Book, Now};
-use crate::alert::{self, Composer, News, Origin};
+use crate::alert::{self, Composer};
 use crate::alerter::{self, WhenFull};
-use crate::analyzer::Exceptional;
-use crate::collector::{FileKey, FileState, Opened, Resume, Row};
+use crate::collector::{FileKey, Opened};
 use crate::metrics::Metrics;
-use crate::record::Level;
 use crate::state::checkpoints::Checkpoint;
 use crate::state::{State, checkpoints, groups, outbox};
 use anyhow::Result;
@@ -34,73 +35,6 @@ const BATCHES_PER_COMMIT_MAX: usize = 32;
 const COMMIT_RETRY: Duration = Duration::from_secs(1);
 /// How often `state.db.prev` is written, if anything was committed since.
 const BACKUP_EVERY: Duration = Duration::from_secs(3600);
-
-/// What one analyzer made of one chunk (or of silence, or of the end of a file).
-#[derive(Debug)]
-pub struct Batch {
-    pub file: FileKey,
-    /// The first batch of a file brings what is known of it.
-    pub opened: Option<Box<Opened>>,
-    pub found: Vec<Exceptional>,
-    /// Where a restart goes on after this batch.
-    pub resume: Resume,
-    /// Identity and ledger, where they have changed.
-    pub file_state: Option<Box<FileState>>,
-    /// No more of this file will come.
-    pub closed: bool,
-    /// Bytes of the file beyond this batch.
-    pub lag_bytes: u64,
-    pub observed_at: jiff::Timestamp,
-}
-
-/// What comes down from the analyzers, in order.
-#[derive(Debug)]
-pub enum Message {
-    Batch(Box<Batch>),
-    /// Nothing will ever need this file's state again.
-    Forgotten(Row),
-}
-
-/// What comes back to the keeper: everything that can wake it besides the analyzers' batches.
-#[derive(Debug)]
-pub enum Inbox {
-    /// A courier tells what became of deliveries of its alerter.
-    Marks {
-        alerter: Arc<str>,
-        marks: Vec<Mark>,
-    },
-    /// A courier's way is blocked, or free again (`None`).
-    Blocked {
-        alerter: Arc<str>,
-        reason: Option<String>,
-    },
-    /// Somebody asks how it goes.
-    Status(Sender<Status>),
-    Ping(Sender<()>),
-}
-
-/// What became of one delivery.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mark {
-    pub seq: i64,
-    pub outcome: Outcome,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    Delivered,
-    /// Failed for now; it stays queued. `parked`: behind the others, after 8 tries.
-    Failed {
-        tries: u32,
-        parked: bool,
-        error: String,
-    },
-    /// Never to be retried by itself; kept and listed.
-    Dead {
-        tries: u32,
-        error: String,
-    },
-}
 
 /// What the keeper is built from.
 #[derive(Debug)]
@@ -390,128 +324,6 @@ impl Keeper {
         self.pending.touch(key);
     }
 
-    /// One exceptional record: an alert for those who want each, and a turn of its group's life for the others.
-    fn tell(&mut self, file: FileKey, exceptional: Exceptional, observed_at: jiff::Timestamp) {
-        let Some(known) = self.files.get(&file) else { return };
-        let source = known.source.clone();
-        let path = known.checkpoint.path.to_string_lossy();
-        let none = BTreeMap::new();
-        let origin = Origin {
-            source: &source,
-            path: &path,
-            file_id: known.checkpoint.file_state.id.as_deref().unwrap_or(&path),
-            labels: self.labels.get(&source).unwrap_or(&none),
-        };
-        let mut alert = self.composer.compose(exceptional, origin, observed_at);
-        self.push(&alert, Some(alerter::Send::Each));
-        if let Some(said) = self.book.observe(&source, &alert, now()) {
-            said.put_into(&mut alert, observed_at);
-            if said.status == alert::Status::Firing {
-                self.pending.begin(said.key.clone(), alert.clone());
-            }
-            self.push(&alert, Some(alerter::Send::Grouped));
-        }
-        self.pending.note_life();
-    }
-
-    /// Bytes that were lost since the last batch of a file: each loss is an alert of its own.
-    fn tell_losses(&mut self, file: FileKey, state: &FileState) {
-        let Some(known) = self.files.get(&file) else { return };
-        let before = &known.checkpoint.file_state.ledger.lost;
-        let lost = |(reason, bytes): (&String, &u64)| {
-            let new = bytes.saturating_sub(before.get(reason).copied().unwrap_or(0));
-            (new > 0).then(|| (reason.clone(), new, *bytes))
-        };
-        let losses: Vec<_> = state.ledger.lost.iter().filter_map(lost).collect();
-        let (source, path) = (
-            known.source.clone(),
-            known.checkpoint.path.to_string_lossy().into_owned(),
-        );
-        let from = known.checkpoint.resume.committed_to;
-        let file_id = state.id.clone().unwrap_or_else(|| path.clone());
-        for (reason, bytes, total) in losses {
-            log::warn!("{path}: {bytes} bytes from {from} on were lost ({reason})");
-            let news = News {
-                kind: alert::Kind::Loss,
-                subject: &["loss", &source, &reason],
-                occasion: &format!("{file_id} {total}"),
-                severity: Level::Error,
-                title: format!("{bytes} bytes of {path} were lost ({reason})"),
-                text: None,
-                place: Some(alert::SourcePlace {
-                    name: source.to_string(),
-                    path: path.clone(),
-                    first_line: None,
-                    last_line: None,
-                    offset: from,
-                    end_offset: from + bytes,
-                    line_numbers: None,
-                }),
-            };
-            self.tell_news(news, &source);
-        }
-    }
-
-    /// The agent's own news go to every alerter at once: they have no life to be counted in.
-    pub fn tell_news(&mut self, news: News<'_>, source: &str) {
-        let none = BTreeMap::new();
-        let alert = self
-            .composer
-            .news(news, self.labels.get(source).unwrap_or(&none), now().wall);
-        self.push(&alert, None);
-    }
-
-    /// Repeats and resolutions whose time has come.
-    fn let_time_pass(&mut self) {
-        if self.book.next_due_ms().is_none_or(|due_ms| due_ms > now().boot_ms) {
-            return;
-        }
-        let lagging: Vec<&str> = self
-            .files
-            .values()
-            .filter(|file| file.lag_bytes > 0)
-            .map(|file| &*file.source)
-            .collect();
-        let said = self.book.due(now(), &|source| !lagging.contains(&source));
-        for said in said {
-            match self.pending.sample(&self.state, &said.key) {
-                Ok(Some(mut alert)) => {
-                    said.put_into(&mut alert, now().wall);
-                    self.push(&alert, Some(alerter::Send::Grouped));
-                }
-                Ok(None) => {}
-                Err(error) => log::error!("a message about {} cannot be made: {error:#}", said.key.fingerprint),
-            }
-            self.pending.note_life();
-        }
-    }
-
-    /// Queues an alert for every alerter that wants it (all kinds, or those that send in the given way).
-    fn push(&mut self, alert: &alert::Alert, way: Option<alerter::Send>) {
-        self.metrics
-            .alerts(alert.severity)
-            .add(u64::from(way != Some(alerter::Send::Each)));
-        let mut entry = None;
-        for (index, queue) in self.queues.iter_mut().enumerate() {
-            let settings = &queue.settings;
-            let wanted = way.is_none_or(|way| way == settings.send)
-                && (settings.send_resolved || alert.status != alert::Status::Resolved)
-                && settings.filter.accepts(settings.min_severity, alert);
-            if !wanted {
-                continue;
-            }
-            if entry.is_none() {
-                entry = outbox::Entry::of(alert)
-                    .inspect_err(|error| log::error!("{error:#}"))
-                    .ok();
-            }
-            if let Some(entry) = &entry {
-                queue.bytes += entry.payload.len() as u64;
-                self.pending.push(index, entry.clone());
-            }
-        }
-    }
-
     fn commit_or_wait(&mut self) {
         match self.commit() {
             Ok(()) => {
@@ -559,7 +371,7 @@ fn now() -> Now {
 }
 
 /// Which boot clock readings belong to; empty where the kernel does not tell.
-fn boot_id() -> String {
+pub fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .map(|id| id.trim().to_string())
         .unwrap_or_default()

@@ -147,6 +147,8 @@ pub struct Settings {
     pub repeat_after: Duration,
     /// Silence after which an alert is resolved.
     pub resolve_after: Duration,
+    /// What no text that leaves or is stored may show.
+    pub redact: Vec<redact::Pattern>,
     /// Of times in text sent to people.
     pub zone: jiff::tz::TimeZone,
 }
@@ -161,6 +163,7 @@ impl Default for Settings {
             context_wait: Duration::from_millis(500),
             repeat_after: Duration::from_secs(4 * 3600),
             resolve_after: Duration::from_secs(30 * 60),
+            redact: Vec::new(),
             zone: jiff::tz::TimeZone::UTC,
         }
     }

@@ -9,6 +9,7 @@ mod analyzers;
 mod emails;
 mod own_log;
 mod patterns;
+mod redact;
 pub(super) mod sources;
 mod webhooks;
 
@@ -62,7 +63,6 @@ const NOT_BUILT: &[(&str, &[&str])] = &[
     ("alerts.quiet", &[]),
     ("alerts.silences", &[]),
     ("alerts.heartbeat", &["off"]),
-    ("alerts.redact", &[]),
     ("alerts.language", &["en"]),
     ("alerters.*.max_per_minute", &[]),
     ("alerters.*.max_per_hour", &[]),
@@ -207,6 +207,7 @@ fn alerts(alerts: file::Alerts, host: file::Host, inputs: &mut Inputs) -> alert:
         context_wait: wait,
         repeat_after: positive(&alerts.repeat_after, default.repeat_after, inputs),
         resolve_after: positive(&alerts.resolve_after, default.resolve_after, inputs),
+        redact: redact::redact(&alerts.redact, inputs),
         zone: match alerts.time_zone.placed() {
             None => jiff::tz::TimeZone::system(),
             Some((at, name)) => sources::zone(at, name, inputs).unwrap_or_else(jiff::tz::TimeZone::system),

@@ -294,8 +294,8 @@ fn remarks(settings: &Settings) -> Vec<String> {
         remark_alerter(alerter, &mut remarks);
     }
     let leaves = |alerter: &alerter::Settings| matches!(alerter.kind, Kind::Webhook(_) | Kind::Email(_));
-    if settings.alerters.iter().any(leaves) {
-        remarks.push("exposes: log text leaves this host as it stands (no alerts.redact)".to_owned());
+    if settings.alert.redact.is_empty() && settings.alerters.iter().any(leaves) {
+        remarks.push("exposes: log text leaves this host as it stands (alerts.redact is empty)".to_owned());
     }
     if settings
         .alerters

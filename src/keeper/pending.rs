@@ -1,7 +1,8 @@
 //! What the next transaction will write, and the writing of it.
 
 use super::{
-    CHECKPOINT_AGE_MAX, COMMIT_RETRY, FileKey, Keeper, Mark, Now, WhenFull, book, checkpoints, groups, outbox, ring,
+    CHECKPOINT_AGE_MAX, COMMIT_RETRY, File, FileKey, Keeper, Mark, Now, Queue, WhenFull, book, checkpoints, groups,
+    outbox, ring,
 };
 use crate::alert::Alert;
 use crate::alert::book::{Group, Key};
@@ -9,7 +10,7 @@ use crate::collector::Row;
 use crate::state::{Durability, State};
 use anyhow::Result;
 use rusqlite::Connection;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -108,63 +109,17 @@ impl Keeper {
             ..
         } = self;
         let written = state.commit(durability, |connection| {
-            let mut rows = Vec::new();
-            for key in &pending.files {
-                let Some(file) = files.get(key) else { continue };
-                match file.row {
-                    Some(row) => checkpoints::update(connection, row, &file.checkpoint)?,
-                    None => rows.push((*key, checkpoints::insert(connection, &file.checkpoint)?)),
-                }
-            }
-            for row in &pending.forgotten {
-                let row = match row {
-                    Row::Stored(row) => Some(*row),
-                    Row::File(key) => closed_rows.get(key).copied().or_else(|| {
-                        let new = rows.iter().find(|(new, _)| new == key).map(|(_, row)| *row);
-                        new.or_else(|| files.get(key).and_then(|file| file.row))
-                    }),
-                };
-                row.map_or(Ok(()), |row| checkpoints::delete(connection, row))?;
-            }
+            let rows = write_files(connection, pending, files, closed_rows)?;
             write_groups(connection, &pending.begins, &lives, &forgotten)?;
             if !lives.is_empty() {
                 write_clocks(connection, boot_id, now)?;
             }
-            for (queue, entry) in &pending.pushes {
-                outbox::push(
-                    connection,
-                    &queues[*queue].settings.name,
-                    entry,
-                    now.wall.as_millisecond(),
-                )?;
-            }
-            let mut freed: BTreeMap<Arc<str>, u64> = BTreeMap::new();
-            for (alerter, marks) in &pending.marks {
-                for mark in marks {
-                    *freed.entry(alerter.clone()).or_default() += outbox::mark(connection, mark)?;
-                }
-                outbox::trim_dead(connection, alerter)?;
-            }
-            let mut shed = Vec::new();
-            for (index, queue) in queues.iter().enumerate() {
-                let bytes = queue
-                    .bytes
-                    .saturating_sub(freed.get(&queue.settings.name).copied().unwrap_or(0));
-                let compact = match queue.settings.when_full {
-                    WhenFull::Compact => true,
-                    WhenFull::DropOldest => false,
-                    WhenFull::Block => continue,
-                };
-                if bytes > queue.settings.outbox_max_bytes {
-                    let excess = bytes - queue.settings.outbox_max_bytes;
-                    shed.push((index, outbox::shed(connection, &queue.settings.name, excess, compact)?));
-                }
-            }
-            Ok((rows, freed, shed))
+            let (freed, shed) = write_outbox(connection, pending, queues, now)?;
+            Ok(Written { rows, freed, shed })
         });
         match written {
-            Ok((rows, freed, shed)) => {
-                self.after_commit(rows, &freed, &shed);
+            Ok(written) => {
+                self.after_commit(written);
                 Ok(())
             }
             Err(error) => {
@@ -175,12 +130,8 @@ impl Keeper {
         }
     }
 
-    fn after_commit(
-        &mut self,
-        rows: Vec<(FileKey, i64)>,
-        freed: &BTreeMap<Arc<str>, u64>,
-        shed: &[(usize, (u64, u64))],
-    ) {
+    fn after_commit(&mut self, written: Written) {
+        let Written { rows, freed, shed } = written;
         for (key, row) in rows {
             if let Some(file) = self.files.get_mut(&key) {
                 file.row = Some(row);
@@ -203,14 +154,19 @@ impl Keeper {
                 .bytes
                 .saturating_sub(freed.get(&queue.settings.name).copied().unwrap_or(0));
         }
-        for &(index, (count, bytes)) in shed {
-            let queue = &mut self.queues[index];
+        for Shed {
+            queue,
+            deliveries,
+            bytes,
+        } in shed
+        {
+            let queue = &mut self.queues[queue];
             queue.bytes = queue.bytes.saturating_sub(bytes);
             if let Some(metrics) = self.metrics.alerters.get(&queue.settings.name) {
-                metrics.shed.add(count);
+                metrics.shed.add(deliveries);
             }
             log::warn!(
-                "the outbox of {} is full: {count} deliveries were shed",
+                "the outbox of {} is full: {deliveries} deliveries were shed",
                 queue.settings.name
             );
         }
@@ -225,6 +181,94 @@ impl Keeper {
         self.pending.failed_at = failed_at;
         self.pending.commits_since_backup = commits_since_backup + 1;
     }
+}
+
+/// What a transaction has done that memory must follow once it is committed.
+struct Written {
+    rows: Vec<(FileKey, i64)>,
+    /// Bytes that left each outbox.
+    freed: BTreeMap<Arc<str>, u64>,
+    shed: Vec<Shed>,
+}
+
+/// What a full outbox lost.
+struct Shed {
+    queue: usize,
+    deliveries: u64,
+    bytes: u64,
+}
+
+/// Checkpoints; returns the rows of files that are new.
+fn write_files(
+    connection: &Connection,
+    pending: &Pending,
+    files: &HashMap<FileKey, File>,
+    closed_rows: &HashMap<FileKey, i64>,
+) -> Result<Vec<(FileKey, i64)>> {
+    let mut rows = Vec::new();
+    for key in &pending.files {
+        let Some(file) = files.get(key) else { continue };
+        match file.row {
+            Some(row) => checkpoints::update(connection, row, &file.checkpoint)?,
+            None => rows.push((*key, checkpoints::insert(connection, &file.checkpoint)?)),
+        }
+    }
+    for row in &pending.forgotten {
+        let row = match row {
+            Row::Stored(row) => Some(*row),
+            Row::File(key) => closed_rows.get(key).copied().or_else(|| {
+                let new = rows.iter().find(|(new, _)| new == key).map(|(_, row)| *row);
+                new.or_else(|| files.get(key).and_then(|file| file.row))
+            }),
+        };
+        row.map_or(Ok(()), |row| checkpoints::delete(connection, row))?;
+    }
+    Ok(rows)
+}
+
+/// Deliveries in, marks of couriers applied, full queues cut back.
+fn write_outbox(
+    connection: &Connection,
+    pending: &Pending,
+    queues: &[Queue],
+    now: Now,
+) -> Result<(BTreeMap<Arc<str>, u64>, Vec<Shed>)> {
+    for (queue, entry) in &pending.pushes {
+        outbox::push(
+            connection,
+            &queues[*queue].settings.name,
+            entry,
+            now.wall.as_millisecond(),
+        )?;
+    }
+    let mut freed: BTreeMap<Arc<str>, u64> = BTreeMap::new();
+    for (alerter, marks) in &pending.marks {
+        for mark in marks {
+            *freed.entry(alerter.clone()).or_default() += outbox::mark(connection, mark)?;
+        }
+        outbox::trim_dead(connection, alerter)?;
+    }
+    let mut sheds = Vec::new();
+    for (index, queue) in queues.iter().enumerate() {
+        let name = &queue.settings.name;
+        let max_bytes = queue.settings.outbox_max_bytes;
+        let bytes = queue.bytes.saturating_sub(freed.get(name).copied().unwrap_or(0));
+        let compact = match queue.settings.when_full {
+            WhenFull::Compact => true,
+            WhenFull::DropOldest => false,
+            WhenFull::Block => continue,
+        };
+        if bytes > max_bytes {
+            // A tenth more than needed: else a queue at its limit is searched at each commit.
+            let (deliveries, bytes) = outbox::shed(connection, name, bytes - max_bytes + max_bytes / 10, compact)?;
+            sheds.push(Shed {
+                queue: index,
+                deliveries,
+                bytes,
+            });
+        }
+    }
+    Ok((freed, sheds))
 }
 
 fn write_groups(

@@ -54,7 +54,8 @@ fn alerter(
     };
     let min_severity = file.min_severity.get().copied();
     let send_resolved = file.send_resolved.or(true);
-    let (outbox_max_bytes, when_full) = outbox(file.outbox.section(), send, inputs);
+    let is_local = file.console.is_given() || file.file.is_given();
+    let (outbox_max_bytes, when_full) = outbox(file.outbox.section(), send, is_local, inputs);
     one_kind(
         at,
         [
@@ -109,12 +110,18 @@ fn one_kind(at: Option<NodeId>, kinds: [(&str, Option<NodeId>); 5], inputs: &mut
     }
 }
 
-fn outbox(file: file::Outbox, send: Send, inputs: &mut Inputs) -> (u64, WhenFull) {
+/// Where each record is written to this host's own disk or output, losing records to go on reading would help nobody:
+/// there the reading waits by default.
+fn outbox(file: file::Outbox, send: Send, is_local: bool, inputs: &mut Inputs) -> (u64, WhenFull) {
     let max_bytes = file.max_size.get().map_or(OUTBOX_DEFAULT_BYTES, |size| size.0);
     if let (true, Some(at)) = (max_bytes < OUTBOX_MIN_BYTES, file.max_size.at()) {
         inputs.fault(at, "is less than 1MiB", "a single alert can be that large");
     }
-    let when_full = match file.when_full.or(file::WhenFull::Compact) {
+    let usual = match (is_local, send) {
+        (true, Send::Each) => file::WhenFull::Block,
+        (true, Send::Grouped) | (false, _) => file::WhenFull::Compact,
+    };
+    let when_full = match file.when_full.or(usual) {
         file::WhenFull::Compact => WhenFull::Compact,
         file::WhenFull::DropOldest => WhenFull::DropOldest,
         file::WhenFull::Block => WhenFull::Block,

@@ -1,0 +1,74 @@
+//! What wakes the keeper: batches from the analyzers, and what comes back from couriers and people.
+
+use super::Status;
+use crate::analyzer::Exceptional;
+use crate::collector::{FileKey, FileState, Opened, Resume, Row};
+use crossbeam_channel::Sender;
+use std::sync::Arc;
+
+/// What one analyzer made of one chunk (or of silence, or of the end of a file).
+#[derive(Debug)]
+pub struct Batch {
+    pub file: FileKey,
+    /// The first batch of a file brings what is known of it.
+    pub opened: Option<Box<Opened>>,
+    pub found: Vec<Exceptional>,
+    /// Where a restart goes on after this batch.
+    pub resume: Resume,
+    /// Identity and ledger, where they have changed.
+    pub file_state: Option<Box<FileState>>,
+    /// No more of this file will come.
+    pub closed: bool,
+    /// Bytes of the file beyond this batch.
+    pub lag_bytes: u64,
+    pub observed_at: jiff::Timestamp,
+}
+
+/// What comes down from the analyzers, in order.
+#[derive(Debug)]
+pub enum Message {
+    Batch(Box<Batch>),
+    /// Nothing will ever need this file's state again.
+    Forgotten(Row),
+}
+
+/// What comes back to the keeper: everything that can wake it besides the analyzers' batches.
+#[derive(Debug)]
+pub enum Inbox {
+    /// A courier tells what became of deliveries of its alerter.
+    Marks {
+        alerter: Arc<str>,
+        marks: Vec<Mark>,
+    },
+    /// A courier's way is blocked, or free again (`None`).
+    Blocked {
+        alerter: Arc<str>,
+        reason: Option<String>,
+    },
+    /// Somebody asks how it goes.
+    Status(Sender<Status>),
+    Ping(Sender<()>),
+}
+
+/// What became of one delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    pub seq: i64,
+    pub outcome: Outcome,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Delivered,
+    /// Failed for now; it stays queued. `parked`: behind the others, after 8 tries.
+    Failed {
+        tries: u32,
+        parked: bool,
+        error: String,
+    },
+    /// Never to be retried by itself; kept and listed.
+    Dead {
+        tries: u32,
+        error: String,
+    },
+}

@@ -1,0 +1,153 @@
+//! What becomes of a finding, of time that passes, and of the agent's own news: alerts in outboxes.
+
+use super::{Keeper, now};
+use crate::alert::{self, News, Origin};
+use crate::alerter;
+use crate::analyzer::Exceptional;
+use crate::collector::{FileKey, FileState};
+use crate::record::Level;
+use crate::state::outbox;
+use std::collections::BTreeMap;
+
+impl Keeper {
+    /// One exceptional record: an alert for those who want each, and a turn of its group's life for the others.
+    pub(super) fn tell(&mut self, file: FileKey, exceptional: Exceptional, observed_at: jiff::Timestamp) {
+        let Some(known) = self.files.get(&file) else { return };
+        let source = known.source.clone();
+        let path = known.checkpoint.path.to_string_lossy();
+        let none = BTreeMap::new();
+        let origin = Origin {
+            source: &source,
+            path: &path,
+            file_id: known.checkpoint.file_state.id.as_deref().unwrap_or(&path),
+            labels: self.labels.get(&source).unwrap_or(&none),
+        };
+        let mut alert = self.composer.compose(exceptional, origin, observed_at);
+        self.push(&alert, Some(alerter::Send::Each));
+        if let Some(said) = self.book.observe(&source, &alert, now()) {
+            said.put_into(&mut alert, observed_at);
+            if said.status == alert::Status::Firing {
+                self.pending.begin(said.key.clone(), alert.clone());
+            }
+            self.push(&alert, Some(alerter::Send::Grouped));
+        }
+        self.pending.note_life();
+    }
+
+    /// Bytes that were lost since the last batch of a file: each loss is an alert of its own.
+    pub(super) fn tell_losses(&mut self, file: FileKey, state: &FileState) {
+        let Some(known) = self.files.get(&file) else { return };
+        let before = &known.checkpoint.file_state.ledger.lost;
+        let lost = |(reason, bytes): (&String, &u64)| {
+            let new = bytes.saturating_sub(before.get(reason).copied().unwrap_or(0));
+            (new > 0).then(|| (reason.clone(), new, *bytes))
+        };
+        let losses: Vec<_> = state.ledger.lost.iter().filter_map(lost).collect();
+        let (source, path) = (
+            known.source.clone(),
+            known.checkpoint.path.to_string_lossy().into_owned(),
+        );
+        let from = known.checkpoint.resume.committed_to;
+        let file_id = state.id.clone().unwrap_or_else(|| path.clone());
+        for (reason, bytes, total) in losses {
+            log::warn!("{path}: {bytes} bytes from {from} on were lost ({reason})");
+            let news = News {
+                kind: alert::Kind::Loss,
+                subject: &["loss", &source, &reason],
+                occasion: &format!("{file_id} {total}"),
+                severity: Level::Error,
+                title: format!("{bytes} bytes of {path} were lost ({reason})"),
+                text: None,
+                place: Some(alert::SourcePlace {
+                    name: source.to_string(),
+                    path: path.clone(),
+                    first_line: None,
+                    last_line: None,
+                    offset: from,
+                    end_offset: from + bytes,
+                    line_numbers: None,
+                }),
+            };
+            self.tell_news(news, &source);
+        }
+    }
+
+    /// The agent's own news go to every alerter at once: they have no life to be counted in.
+    pub fn tell_news(&mut self, news: News<'_>, source: &str) {
+        let none = BTreeMap::new();
+        let alert = self
+            .composer
+            .news(news, self.labels.get(source).unwrap_or(&none), now().wall);
+        self.push(&alert, None);
+    }
+
+    /// Trouble of the agent itself, with no place in a log.
+    pub fn tell_own(&mut self, subject: &str, occasion: &str, title: &str) {
+        let subject = ["agent", subject];
+        let severity = Level::Error;
+        let title = title.to_string();
+        self.tell_news(
+            News {
+                kind: alert::Kind::Agent,
+                subject: &subject,
+                occasion,
+                severity,
+                title,
+                text: None,
+                place: None,
+            },
+            "",
+        );
+    }
+
+    /// Repeats and resolutions whose time has come.
+    pub(super) fn let_time_pass(&mut self) {
+        if self.book.next_due_ms().is_none_or(|due_ms| due_ms > now().boot_ms) {
+            return;
+        }
+        let lagging: Vec<&str> = self
+            .files
+            .values()
+            .filter(|file| file.lag_bytes > 0)
+            .map(|file| &*file.source)
+            .collect();
+        let said = self.book.due(now(), &|source| !lagging.contains(&source));
+        for said in said {
+            match self.pending.sample(&self.state, &said.key) {
+                Ok(Some(mut alert)) => {
+                    said.put_into(&mut alert, now().wall);
+                    self.push(&alert, Some(alerter::Send::Grouped));
+                }
+                Ok(None) => {}
+                Err(error) => log::error!("a message about {} cannot be made: {error:#}", said.key.fingerprint),
+            }
+            self.pending.note_life();
+        }
+    }
+
+    /// Queues an alert for every alerter that wants it (all kinds, or those that send in the given way).
+    pub(super) fn push(&mut self, alert: &alert::Alert, way: Option<alerter::Send>) {
+        self.metrics
+            .alerts(alert.severity)
+            .add(u64::from(way != Some(alerter::Send::Each)));
+        let mut entry = None;
+        for (index, queue) in self.queues.iter_mut().enumerate() {
+            let settings = &queue.settings;
+            let wanted = way.is_none_or(|way| way == settings.send)
+                && (settings.send_resolved || alert.status != alert::Status::Resolved)
+                && settings.filter.accepts(settings.min_severity, alert);
+            if !wanted {
+                continue;
+            }
+            if entry.is_none() {
+                entry = outbox::Entry::of(alert)
+                    .inspect_err(|error| log::error!("{error:#}"))
+                    .ok();
+            }
+            if let Some(entry) = &entry {
+                queue.bytes += entry.payload.len() as u64;
+                self.pending.push(index, entry.clone());
+            }
+        }
+    }
+}

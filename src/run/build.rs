@@ -1,0 +1,250 @@
+//! Builds the service: everything that can fail is done here, before a thread starts.
+
+use super::worker::{AtEnd, SourceParts, Worker};
+use super::{COURIERS_DEADLINE, Service};
+use crate::alert::redact::Redactor;
+use crate::alert::{Composer, Host, id};
+use crate::alerter::courier::{Courier, Mode};
+use crate::analyzer::stream::Analyzers;
+use crate::cli::RunOptions;
+use crate::collector::{self, Collector, ReadFrom};
+use crate::config::{self, Settings};
+use crate::control::Control;
+use crate::keeper::{self, Keeper};
+use crate::metrics::Metrics;
+use crate::state::{Durability, Incident, Lock, Recovered, State, checkpoints, outbox};
+use crate::{alerter, record};
+use anyhow::{Context, Result};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use rustix::event::{EventfdFlags, eventfd};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Chunks on their way to one analyzer: enough to keep it busy while the disk answers, at 256 KiB each.
+const EVENTS_PER_ANALYZER: usize = 8;
+/// Batches on their way to the keeper: one commit's worth.
+const BATCHES: usize = 32;
+/// Marks and commands on their way to the keeper.
+const KEEPER_INBOX: usize = 64;
+/// Spent buffers on their way back to the collector.
+const SPENT_BUFFERS: usize = 8;
+
+impl Service {
+    pub(super) fn build(mut settings: Settings, options: &RunOptions, lock: Lock) -> Result<Self> {
+        let started = Instant::now();
+        let (mut state, incident) = State::open(&settings.state_dir)?;
+        bury_orphans(&mut state, &settings)?;
+        if incident
+            .as_ref()
+            .is_some_and(|incident| incident.recovered == Recovered::Nothing)
+        {
+            // Nobody knows what was read: reading everything again loses nothing.
+            settings
+                .sources
+                .iter_mut()
+                .for_each(|source| source.collector.read_from = ReadFrom::Beginning);
+        }
+        let metrics = Arc::new(Metrics::new(
+            settings.sources.iter().map(|source| &source.collector.name),
+            settings.alerters.iter().map(|alerter| &alerter.name),
+        ));
+        let (to_keeper, inbox) = bounded(KEEPER_INBOX);
+        let (batch_sender, batches) = bounded(BATCHES);
+        let (spent_sender, spent) = bounded(SPENT_BUFFERS);
+        let threads = 0..settings.analyzer_threads;
+        let (event_senders, event_receivers): (Vec<_>, Vec<_>) = threads.map(|_| bounded(EVENTS_PER_ANALYZER)).unzip();
+
+        let composer = composer(&mut state, &settings)?;
+        let (mut collector, collector_stop) =
+            collector(&mut state, &settings, options, &composer.host, event_senders, spent)?;
+        let (couriers, bells) = couriers(&state, &settings, options, &to_keeper)?;
+        let sources = Arc::new(source_parts(&settings));
+        let worker = |events| Worker {
+            sources: sources.clone(),
+            metrics: metrics.clone(),
+            events,
+            spent: spent_sender.clone(),
+            batches: batch_sender.clone(),
+            at_end: if options.once {
+                AtEnd::WaitAndClose
+            } else {
+                AtEnd::StayOpen
+            },
+        };
+        let workers = event_receivers.into_iter().map(worker).collect();
+        let control_stop = eventfd(0, EventfdFlags::CLOEXEC).context("making an eventfd")?;
+        let control_ear = control_stop.try_clone().context("doubling an eventfd")?;
+        let control = Control::bind(&settings.state_dir, to_keeper, control_ear)?;
+        let mut keeper = Keeper::new(keeper::Parts {
+            state,
+            composer,
+            labels: labels(&settings),
+            alert: settings.alert,
+            alerters: settings.alerters.into_iter().zip(bells).collect(),
+            metrics: metrics.clone(),
+        })?;
+        if let Some(incident) = incident {
+            tell_incident(&mut keeper, &incident);
+        }
+        // First positions are durable before reading goes on: a crash then loses nothing.
+        keeper.adopt(collector.first_sight())?;
+        let options = options.clone();
+        Ok(Self {
+            options,
+            collector,
+            collector_stop,
+            workers,
+            keeper,
+            batches,
+            inbox,
+            couriers,
+            control,
+            control_stop,
+            started,
+            _lock: lock,
+        })
+    }
+}
+
+/// Deliveries of alerters that are gone are dead, with the reason.
+fn bury_orphans(state: &mut State, settings: &Settings) -> Result<()> {
+    let names: Vec<&str> = settings.alerters.iter().map(|alerter| &*alerter.name).collect();
+    let reason = "its alerter is no longer configured";
+    let orphans = state.commit(Durability::Full, |connection| {
+        outbox::orphan(connection, &names, reason)
+    })?;
+    if orphans > 0 {
+        log::warn!("{orphans} deliveries of alerters that are no longer configured are dead");
+    }
+    Ok(())
+}
+
+fn tell_incident(keeper: &mut Keeper, incident: &Incident) {
+    let aside = incident.set_aside.display();
+    let then = match incident.recovered {
+        Recovered::Backup => "its backup of the last hour took its place: what was read since is read again",
+        Recovered::Nothing => "it begins afresh: files are read from their beginning",
+    };
+    log::error!("the state was damaged and is set aside as {aside}; {then}");
+    keeper.tell_own(
+        "state damaged",
+        &aside.to_string(),
+        &format!("the state was damaged: {then}"),
+    );
+}
+
+/// What alerts say of this host, and what they must not say.
+fn composer(state: &mut State, settings: &Settings) -> Result<Composer> {
+    let random = |_| id::of_news(&[b"random", &std::array::from_fn::<u8, 32, _>(|_| fastrand::u8(..))]);
+    let id = state.meta_or("host_id", || random(()))?;
+    let key = state.meta_or("redaction_key", || random(()))?;
+    let own_name = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let name = settings.alert.host_name.clone().unwrap_or_else(own_name);
+    Ok(Composer {
+        host: Host { id, name },
+        redactor: Redactor::new(&settings.alert.redact, key.as_bytes()),
+    })
+}
+
+fn collector(
+    state: &mut State,
+    settings: &Settings,
+    options: &RunOptions,
+    host: &Host,
+    events: Vec<Sender<collector::Event>>,
+    spent: Receiver<Vec<u8>>,
+) -> Result<(Collector, collector::Stop)> {
+    let now_ms = jiff::Timestamp::now().as_millisecond();
+    state.commit(Durability::Full, |connection| {
+        settings
+            .sources
+            .iter()
+            .try_for_each(|source| checkpoints::remember_first_start(connection, &source.collector.name, now_ms))
+    })?;
+    let files = checkpoints::load(state.connection())?;
+    let resumed = files.into_iter().map(|(row, known)| collector::Resumed {
+        row,
+        source: known.source.into(),
+        path: known.path,
+        resume: known.resume,
+        file_state: known.file_state,
+    });
+    let (mut collector, stop) = Collector::new(collector::Parts {
+        sources: settings.sources.iter().map(|source| source.collector.clone()).collect(),
+        resumed: resumed.collect(),
+        first_starts: checkpoints::first_starts(state.connection())?,
+        host_id: host.id.clone(),
+        state_dir: settings.state_dir.clone(),
+        events,
+        spent,
+        once: options.once,
+    })?;
+    if let Some(path) = &settings.log.file {
+        collector.never_read(path);
+    }
+    let boot_id = keeper::boot_id();
+    if state.meta("boot_id")?.is_some_and(|known| known != boot_id) {
+        collector.boot_changed();
+    }
+    state.set_meta("boot_id", &boot_id)?;
+    Ok((collector, stop))
+}
+
+fn couriers(
+    state: &State,
+    settings: &Settings,
+    options: &RunOptions,
+    keeper: &Sender<keeper::Inbox>,
+) -> Result<(Vec<Courier>, Vec<Sender<()>>)> {
+    let build = |settings: &alerter::Settings| {
+        let (bell, ear) = bounded(1);
+        let courier = Courier {
+            settings: settings.clone(),
+            alerter: alerter::build(settings).with_context(|| format!("alerter {}", settings.name))?,
+            outbox: Box::new(outbox::Queue::new(state.reader()?, settings.name.clone())),
+            bell: ear,
+            keeper: keeper.clone(),
+            mode: if options.once { Mode::Once } else { Mode::Service },
+            deadline: if options.once {
+                options.deadline
+            } else {
+                COURIERS_DEADLINE
+            },
+        };
+        Ok((courier, bell))
+    };
+    settings
+        .alerters
+        .iter()
+        .map(build)
+        .collect::<Result<Vec<_>>>()
+        .map(|pairs| pairs.into_iter().unzip())
+}
+
+fn source_parts(settings: &Settings) -> BTreeMap<Arc<str>, SourceParts> {
+    let parts = |source: &config::Source| {
+        let name = source.collector.name.clone();
+        let (before, after) = (settings.alert.context_before_lines, settings.alert.context_after_lines);
+        let analyzers = Arc::new(Analyzers::new(
+            &settings.analyzer,
+            &name,
+            source.alert_at,
+            before,
+            after,
+        ));
+        let record: record::Settings = source.record.clone();
+        (name, SourceParts { analyzers, record })
+    };
+    settings.sources.iter().map(parts).collect()
+}
+
+/// Each source's labels over the host's.
+fn labels(settings: &Settings) -> BTreeMap<Arc<str>, BTreeMap<String, String>> {
+    let merged = |source: &config::Source| {
+        let mut labels = settings.alert.host_labels.clone();
+        labels.extend(source.labels.clone());
+        (source.collector.name.clone(), labels)
+    };
+    settings.sources.iter().map(merged).collect()
+}
