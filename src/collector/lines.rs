@@ -25,6 +25,15 @@ impl Newline {
         }
     }
 
+    /// The byte order mark that may open a file of this kind; it belongs to no line.
+    pub const fn byte_order_mark(self) -> &'static [u8] {
+        match self {
+            Newline::Byte => b"\xEF\xBB\xBF",
+            Newline::Utf16Le => b"\xFF\xFE",
+            Newline::Utf16Be => b"\xFE\xFF",
+        }
+    }
+
     /// Index just behind the first newline of `bytes`, which begin at the border of a unit.
     pub fn first_end(self, bytes: &[u8]) -> Option<usize> {
         match self {
