@@ -252,18 +252,12 @@ impl Followed {
         };
         self.saw_size(from + read as u64);
         let whole = from + read as u64 >= self.state.size_seen;
-        let mark = limits.newline.byte_order_mark();
-        let mark = if from == 0 && buffer.starts_with(mark) {
-            mark.len()
-        } else {
-            0
-        };
         let skipping = self.state.cut_at == Some(from);
-        let mut cut = lines::cut(&buffer[mark..], limits, skipping, ended && whole);
+        let mut cut = lines::cut(&buffer[..], limits, skipping, ended && whole);
         if cut.next == 0 {
-            let nul = buffer[mark..].iter().all(|byte| *byte == 0) && read > 0;
+            let nul = buffer.iter().all(|byte| *byte == 0) && read > 0;
             let after = if nul {
-                self.end_of_nuls(file, limits, from + mark as u64)?
+                self.end_of_nuls(file, limits, from)?
             } else {
                 None
             };
@@ -271,7 +265,7 @@ impl Followed {
                 self.read_at = Some((size, stat.st_mtime, stat.st_mtime_nsec as u32));
                 return Ok(Step::Idle);
             };
-            let length = (after - from) as usize - mark;
+            let length = (after - from) as usize;
             cut = Cut {
                 start: length,
                 end: length,
@@ -280,16 +274,15 @@ impl Followed {
             };
             buffer.clear();
         }
-        let next = from + (mark + cut.next) as u64;
+        let next = from + cut.next as u64;
         self.state.identity.grow_head(file, size)?;
         if self.state.id.is_none() {
             let head = identity::read_at(file, 0, identity::HEAD_BYTES)?;
-            self.state
-                .name_by(host_id, &head[mark.min(head.len())..], limits.newline, ended);
+            self.state.name_by(host_id, &head, limits.newline, ended);
         }
         if next > self.state.identity.tail_end {
             let contiguous = self.state.identity.tail_end == from;
-            let tail = match buffer.get(..mark + cut.next) {
+            let tail = match buffer.get(..cut.next) {
                 Some(read) if read.len() >= TAIL_BYTES => read[read.len() - TAIL_BYTES..].to_vec(),
                 Some(read) if contiguous => [&before, read].concat(),
                 Some(_) | None => {
@@ -299,13 +292,12 @@ impl Followed {
             };
             self.state.identity.set_tail(next, &tail);
         }
-        self.count(from, from + mark as u64, Fate::Skipped(skipped::BYTE_ORDER_MARK));
-        Ok(Step::Chunk(self.chunk(std::mem::take(buffer), mark, cut, size)))
+        Ok(Step::Chunk(self.chunk(std::mem::take(buffer), cut, size)))
     }
 
-    /// Makes the chunk of `buffer[mark..]`, which was read at the position, and moves the position behind it.
-    fn chunk(&mut self, mut buffer: Vec<u8>, mark: usize, cut: Cut, size: u64) -> Chunk {
-        let base = self.position + mark as u64;
+    /// Makes the chunk of `buffer`, which was read at the position, and moves the position behind it.
+    fn chunk(&mut self, mut buffer: Vec<u8>, cut: Cut, size: u64) -> Chunk {
+        let base = self.position;
         let at = |index: usize| base + index as u64;
         self.count(base, at(cut.rest), Fate::Skipped(skipped::CUT));
         self.count(at(cut.rest), at(cut.start), Fate::Skipped(skipped::NUL));
@@ -316,8 +308,8 @@ impl Followed {
         self.last_data = Instant::now();
         self.nul_to = 0;
         if cut.start < cut.end {
-            buffer.truncate(mark + cut.end);
-            buffer.drain(..mark + cut.start);
+            buffer.truncate(cut.end);
+            buffer.drain(..cut.start);
         } else {
             buffer.clear();
         }
@@ -399,14 +391,8 @@ impl Followed {
                 false => Step::Restarted,
             });
         }
-        let mark = limits.newline.byte_order_mark();
-        let mark = if self.position == 0 && archive.carry.starts_with(mark) {
-            mark.len()
-        } else {
-            0
-        };
         let skipping = self.state.cut_at == Some(self.position);
-        let cut = lines::cut(&archive.carry[mark..], limits, skipping, archive.ended);
+        let cut = lines::cut(&archive.carry, limits, skipping, archive.ended);
         if cut.next == 0 {
             return Ok(Step::Idle);
         }
@@ -414,23 +400,17 @@ impl Followed {
             let head = &archive.carry[..archive.carry.len().min(identity::HEAD_BYTES)];
             self.state.identity.head_hash = identity::content_hash(head);
             self.state.identity.head_len = head.len() as u32;
-            self.state
-                .name_by(host_id, &head[mark..], limits.newline, archive.ended);
+            self.state.name_by(host_id, head, limits.newline, archive.ended);
         }
-        let next = mark + cut.next;
+        let next = cut.next;
         self.state
             .identity
             .set_tail(self.position + next as u64, &archive.carry[..next]);
-        self.count(
-            self.position,
-            self.position + mark as u64,
-            Fate::Skipped(skipped::BYTE_ORDER_MARK),
-        );
         buffer.extend_from_slice(&archive.carry[..next]);
         archive.carry.drain(..next);
         archive.at += next as u64;
         let size = archive.at + archive.carry.len() as u64;
-        Ok(Step::Chunk(self.chunk(std::mem::take(buffer), mark, cut, size)))
+        Ok(Step::Chunk(self.chunk(std::mem::take(buffer), cut, size)))
     }
 
     /// Passes over what was read before it was compressed; false: it does not hold what was read.

@@ -27,7 +27,6 @@ pub mod skipped {
     pub const IGNORE_OLDER: &str = "ignore_older";
     pub const CUT: &str = "cut";
     pub const NUL: &str = "nul";
-    pub const BYTE_ORDER_MARK: &str = "byte_order_mark";
     /// The same bytes were read from the file that this one is a copy of.
     pub const COPY_KNOWN: &str = "copy_known";
     pub const ARCHIVE_KNOWN: &str = "archive_known";

@@ -69,8 +69,8 @@ impl Newline {
     fn unit_end(self, bytes: &[u8], at: usize) -> Option<usize> {
         match self {
             Newline::Byte => Some(at + 1),
-            Newline::Utf16Le => (at % 2 == 0 && bytes.get(at + 1) == Some(&0)).then_some(at + 2),
-            Newline::Utf16Be => (at % 2 == 1 && bytes[at - 1] == 0).then_some(at + 1),
+            Newline::Utf16Le => (at.is_multiple_of(2) && bytes.get(at + 1) == Some(&0)).then_some(at + 2),
+            Newline::Utf16Be => (!at.is_multiple_of(2) && bytes[at - 1] == 0).then_some(at + 1),
         }
     }
 }
@@ -197,14 +197,12 @@ fn lines(bytes: &[u8], start: usize, limits: Limits) -> Found {
         }
     };
     let seen = bytes.len().min(line + window);
-    if limits.newline == Newline::Byte {
-        if let Some(run) = nul_run(&bytes[start..seen]) {
-            return Found {
-                end: start + run,
-                cut: false,
-                end_of_run: Some(start + run),
-            };
-        }
+    if let Some(nul) = first_nuls(&bytes[start..seen], limits.newline) {
+        return Found {
+            end: start + nul,
+            cut: false,
+            end_of_run: Some(start + nul),
+        };
     }
     let end = if cut {
         line + cut_bytes(&bytes[line..], limits)
@@ -238,13 +236,22 @@ fn leading_nul_bytes(bytes: &[u8], width: usize) -> usize {
     nul - nul % width
 }
 
-/// Where the first run of at least [`NUL_RUN`] NULs begins.
-fn nul_run(bytes: &[u8]) -> Option<usize> {
+/// Where the first NULs begin that are no text: at least [`NUL_RUN`] of them, or at the beginning of a line.
+fn first_nuls(bytes: &[u8], newline: Newline) -> Option<usize> {
     let mut from = 0;
+    if newline != Newline::Byte {
+        while let Some(end) = newline.first_end(&bytes[from..]) {
+            from += end;
+            if bytes[from..].starts_with(&[0, 0]) {
+                return Some(from);
+            }
+        }
+        return None;
+    }
     while let Some(at) = memchr::memchr(0, &bytes[from..]) {
         let begin = from + at;
         let length = bytes[begin..].iter().take_while(|byte| **byte == 0).count();
-        if length >= NUL_RUN {
+        if length >= NUL_RUN || (begin > 0 && bytes[begin - 1] == b'\n') {
             return Some(begin);
         }
         from = begin + length;

@@ -5,12 +5,13 @@
 //!
 //! One [`FileKey`] is one incarnation of a file: a file that is truncated or rewritten in place ends, and another begins
 //! under a new key. This file knows the thread and its channels; the rest of the module is driven by it step by step:
-//! `watch` says that something happened, `discover` what the globs name, `files` (with `origin` and `past`) which file
-//! each path is, `follow` reads one of them, `lines` says what of the bytes may be handed on.
+//! `watch` says that something happened, `discover` what the globs name, `files` (with `origin`, `suspects`, `past` and
+//! `ends`) which file each path is, `follow` reads one of them, `lines` says what of the bytes may be handed on.
 
 pub mod archive;
 mod checkpoint;
 mod discover;
+mod ends;
 mod event;
 mod files;
 mod follow;
@@ -19,6 +20,8 @@ pub mod ledger;
 pub mod lines;
 mod origin;
 mod past;
+mod suspects;
+mod tracked;
 mod watch;
 
 pub use checkpoint::{FileState, Identity, Resume, Resumed};
@@ -30,13 +33,14 @@ pub use watch::Waker;
 use anyhow::Context;
 use crossbeam_channel::{Receiver, RecvError, Sender, TryRecvError, TrySendError, bounded, select};
 use discover::Found;
-use files::{Files, Refusal, Tracked};
+use files::Files;
 use past::Past;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
+use tracked::{Refusal, Tracked};
 use watch::{News, Watcher};
 
 /// Everything is looked at so often even where inotify tells of changes: it is not told of all.
@@ -183,7 +187,7 @@ impl Collector {
                 .position(|tracked| tracked.source.name == resumed.source);
             // The state of a source that is configured no longer is kept, in case it comes back.
             let Some(source) = source else { continue };
-            let until = (!resumed.file_state.finished).then_some(now + files::COPY_GRACE);
+            let until = (!resumed.file_state.finished).then_some(now + ends::COPY_GRACE);
             files.pasts.push(Past {
                 source,
                 path: resumed.path,
@@ -460,11 +464,15 @@ fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     // Without the right to raise it the old limit holds.
-    let _ = setrlimit(
+    setrlimit(
         Resource::Nofile,
         Rlimit {
             current: limit.maximum,
             maximum: limit.maximum,
         },
-    );
+    )
+    .ok();
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,12 +32,12 @@ impl Waker {
 
     pub fn wake(&self) {
         // The only error is a full counter: then the thread is woken anyway.
-        let _ = rustix::io::write(&*self.0, &1u64.to_ne_bytes());
+        rustix::io::write(&*self.0, &1u64.to_ne_bytes()).ok();
     }
 
     fn reset(&self) {
         // The only error is an empty counter: nothing to reset.
-        let _ = rustix::io::read(&*self.0, &mut [0u8; 8]);
+        rustix::io::read(&*self.0, &mut [0u8; 8]).ok();
     }
 }
 
@@ -146,7 +146,7 @@ impl Watcher {
                 if let Some(old) = old.filter(|old| *old != descriptor) {
                     self.paths.remove(&old);
                     // It went with its directory.
-                    let _ = inotify.watches().remove(old);
+                    inotify.watches().remove(old).ok();
                 }
                 self.paths.insert(descriptor, (path.to_owned(), kind));
                 return is_new;
@@ -171,7 +171,7 @@ impl Watcher {
         if let (Some(descriptor), Some(inotify)) = (self.watched.remove(path), &self.inotify) {
             self.paths.remove(&descriptor);
             // It may have gone with its directory already.
-            let _ = inotify.watches().remove(descriptor);
+            inotify.watches().remove(descriptor).ok();
         }
     }
 
@@ -187,7 +187,7 @@ impl Watcher {
             fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
         }
         // An interrupted poll is as good as a wake-up.
-        let _ = rustix::event::poll(&mut fds, Some(&timeout));
+        rustix::event::poll(&mut fds, Some(&timeout)).ok();
         self.waker.reset();
     }
 

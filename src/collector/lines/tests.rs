@@ -127,6 +127,8 @@ fn soup() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn any_chunking_gives_the_same_lines_and_every_byte_is_accounted_for(
         bytes in soup(),

@@ -1,0 +1,237 @@
+//! How a file ends: renamed or deleted and read to its end, truncated, or vanished while nobody looked.
+//!
+//! A file that has no name any more is let go soon, because its disk space is waited for; one that was renamed is held
+//! longer, because its writer may not know yet. Unread bytes count as lost only after their copy or archive was looked
+//! for.
+
+use super::files::{Files, UNFINISHED_QUIET};
+use super::follow::{Content, Followed, Life, Step};
+use super::ledger::{self, lost};
+use super::origin::open;
+use super::past::Past;
+use super::suspects::{Kind, WHOLE_QUIET, is_readable_archive};
+use super::{Event, FileKey, Row};
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
+
+/// A deleted file is let go when it has been silent for so long: its disk space is waited for.
+const DELETED_QUIET: Duration = Duration::from_secs(2);
+/// A renamed file may be written to until its writer is told: some take minutes.
+const ROTATED_QUIET: Duration = Duration::from_secs(300);
+/// Unread bytes of a truncated file may turn up in a copy for so long.
+pub const COPY_GRACE: Duration = Duration::from_secs(5);
+
+impl Files {
+    pub fn look_at_held(&mut self, key: FileKey, now: Instant) {
+        let Some(file) = self.files.get_mut(&key) else {
+            self.held.remove(&key);
+            return;
+        };
+        let stat = file.file().and_then(|open| rustix::fs::fstat(open).ok());
+        let size = stat.as_ref().map_or(0, |stat| u64::try_from(stat.st_size).unwrap_or(0));
+        let read_at = stat
+            .as_ref()
+            .map(|stat| (size, stat.st_mtime, stat.st_mtime_nsec as u32));
+        if (read_at.is_some() && file.read_at != read_at) || self.queued.contains(&key) {
+            self.enqueue(key);
+            return;
+        }
+        if stat.is_some_and(|stat| stat.st_nlink == 0) && !matches!(file.life, Life::Deleted(_)) {
+            file.life = Life::Deleted(now);
+        }
+        let quiet = |since: Instant, long: Duration| now.saturating_duration_since(since.max(file.last_data)) >= long;
+        let unfinished = size > file.position;
+        match file.life {
+            Life::Deleted(since) if quiet(since, DELETED_QUIET) => self.let_go(key),
+            Life::Rotated(since) if quiet(since, ROTATED_QUIET) => self.let_go(key),
+            Life::Named | Life::Rotated(_) | Life::Deleted(_) => {
+                let complete = file.renamed.is_some_and(|since| quiet(since, UNFINISHED_QUIET));
+                if complete && unfinished {
+                    // The step sees that it has been renamed long enough.
+                    self.enqueue(key);
+                } else if complete && file.life == Life::Named {
+                    self.held.remove(&key);
+                }
+            }
+        }
+    }
+
+    /// A held file is read to its end, unfinished line and all, and closed.
+    fn let_go(&mut self, key: FileKey) {
+        let mut buffer = Vec::new();
+        while let Some(Step::Chunk(chunk)) = self.step(key, &mut buffer, true) {
+            self.out.push_back(Event::Chunk(chunk));
+        }
+        self.close(key, None);
+    }
+
+    /// No more data of this file will come; what is unread is lost for `reason`.
+    pub fn close(&mut self, key: FileKey, reason: Option<&'static str>) {
+        let Some(mut file) = self.remove(key) else { return };
+        let was_known = std::mem::replace(&mut file.state.finished, true);
+        let unread = file.unread_bytes();
+        file.state.ledger.lose(reason.unwrap_or(ledger::lost::DELETED), unread);
+        let file_state = Box::new(file.state.clone());
+        self.out.push_back(Event::Closed { file: key, file_state });
+        if was_known {
+            // An archive that was read before: once it is gone there is nothing to recognise it for.
+            self.out.push_back(Event::Forgotten(Row::File(key)));
+        } else {
+            self.pasts.push(past_of(file, None, None));
+        }
+    }
+
+    /// The file was truncated or rewritten in place: this incarnation waits for a copy to turn up, the next one begins.
+    pub fn restart(&mut self, key: FileKey, now: Instant) {
+        let Some(mut file) = self.remove(key) else { return };
+        if file.is_archive() {
+            // It is no archive of what it was taken for.
+            file.state.finished = true;
+            self.out.push_back(Event::Closed {
+                file: key,
+                file_state: Box::new(file.state),
+            });
+            return;
+        }
+        log::info!(
+            "{}: truncated or rewritten; reading from its beginning",
+            file.path.display()
+        );
+        file.state.truncations += 1;
+        let truncations = file.state.truncations;
+        file.state.ledger.possible_losses += 1;
+        let Some(open) = file.file().and_then(|open| open.try_clone().ok()) else {
+            return;
+        };
+        let (source, path, life, identity) = (file.source, file.path.clone(), file.life, file.state.identity.clone());
+        let old = past_of(file, Some(key), Some(now + COPY_GRACE));
+        self.pasts.push(old);
+        let new = self.new_key();
+        let mut next = super::origin::fresh(new, source, path, Content::File(open), (identity.dev, identity.ino));
+        next.state.truncations = truncations;
+        next.life = life;
+        self.out
+            .push_back(Event::Opened(Box::new(next.opened(&self.tracked[source].source.name))));
+        self.insert(next);
+        self.find_elsewhere(Row::File(key), now);
+    }
+
+    /// Looks beside the last path of an ended incarnation for what was not read of it.
+    pub fn find_elsewhere(&mut self, row: Row, now: Instant) {
+        let Some(past) = self.pasts.iter().find(|past| past.row == row) else {
+            return;
+        };
+        let source = past.source;
+        for path in past.candidates() {
+            let Ok(metadata) = std::fs::metadata(&path) else {
+                continue;
+            };
+            let inode = (metadata.dev(), metadata.ino());
+            let taken = self.by_inode.contains_key(&(source, inode.0, inode.1));
+            if taken || !metadata.is_file() {
+                continue;
+            }
+            if is_readable_archive(&path).is_some() {
+                self.suspect(source, &path, inode, Kind::Archive, now);
+                continue;
+            }
+            let Ok(file) = open(&path) else { continue };
+            let found = self.pasts.recognise(source, &path, &file, self.boot_changed);
+            if let Ok(Some((found, how))) = found {
+                if found == row {
+                    let named = self.tracked[source].globs.matches(&path);
+                    self.go_on(row, how, &path, Content::File(file), inode, now);
+                    if let (false, Some(key)) = (named, self.by_inode.get(&(source, inode.0, inode.1)).copied()) {
+                        self.hold_as_rotated(key, now);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    fn hold_as_rotated(&mut self, key: FileKey, now: Instant) {
+        if let Some(mut file) = self.remove(key) {
+            file.life = Life::Rotated(now);
+            file.renamed = Some(now);
+            self.insert(file);
+        }
+    }
+
+    /// Gives up the unread bytes of what did not turn up again, and forgets what is too old to be recognised.
+    pub fn settle_pasts(&mut self, now: Instant) {
+        let waiting = |past: &Past| past.until.is_some_and(|until| now >= until);
+        let due: Vec<Row> = self
+            .pasts
+            .iter()
+            .filter(|past| waiting(past))
+            .map(|past| past.row)
+            .collect();
+        for row in due {
+            self.find_elsewhere(row, now);
+            let undecided = self.suspects.iter().any(|suspect| suspect.kind == Kind::Archive);
+            let Some(past) = self.pasts.iter_mut().find(|past| past.row == row) else {
+                continue;
+            };
+            if undecided {
+                past.until = Some(now + WHOLE_QUIET);
+                continue;
+            }
+            past.until = None;
+            past.state.finished = true;
+            let unread = past.state.pending_bytes();
+            let reason = if past.open.is_some() {
+                lost::TRUNCATED
+            } else {
+                lost::DELETED
+            };
+            past.state.ledger.lose(reason, unread);
+            self.give_up(row);
+        }
+        while let Some(past) = self.pasts.take_surplus() {
+            self.out.push_back(Event::Forgotten(past.row));
+        }
+    }
+
+    fn give_up(&mut self, row: Row) {
+        let Some(mut past) = self.pasts.take(row) else { return };
+        let key = past.open.take().unwrap_or_else(|| self.new_key());
+        let file_state = Box::new(past.state.clone());
+        if let Row::Stored(stored) = row {
+            let content = Content::Closed;
+            let mut file = Followed::new(
+                key,
+                past.source,
+                past.path.clone(),
+                content,
+                past.resume.clone(),
+                past.state.clone(),
+            );
+            file.row = Some(stored);
+            self.out.push_back(Event::Opened(Box::new(
+                file.opened(&self.tracked[past.source].source.name),
+            )));
+        }
+        past.row = Row::File(key);
+        self.out.push_back(Event::Closed { file: key, file_state });
+        self.pasts.push(past);
+    }
+}
+
+/// What is left of a file that is no longer read.
+pub fn past_of(file: Followed, open: Option<FileKey>, until: Option<Instant>) -> Past {
+    let resume = super::Resume {
+        offset: file.position,
+        committed_to: file.position,
+        ..file.resume.clone()
+    };
+    Past {
+        source: file.source,
+        row: Row::File(file.key),
+        path: file.path,
+        resume,
+        state: file.state,
+        open,
+        until,
+    }
+}

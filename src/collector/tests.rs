@@ -1,0 +1,203 @@
+//! Each behaviour of the file system, seen from the analyzers' end of the channel.
+
+mod bench;
+mod restart;
+mod rotation;
+
+use bench::{Bench, Options};
+use std::fs;
+use std::time::{Duration, Instant, SystemTime};
+
+#[test]
+fn what_is_there_is_read_and_then_what_comes() {
+    let mut bench = Bench::new("*.log");
+    bench.append("a.log", "1\n2\n");
+    bench.start();
+    bench.expect(&["1", "2"]);
+    bench.append("a.log", "3\n");
+    bench.append("new.log", "4\n");
+    bench.expect(&["1", "2", "3", "4"]);
+}
+
+#[test]
+fn unfinished_line_is_held_back_until_it_ends() {
+    let mut bench = Bench::new("*.log");
+    bench.append("a.log", "1\nhalf ");
+    bench.start();
+    bench.expect(&["1"]);
+    bench.append("a.log", "line\n");
+    bench.expect(&["1", "half line"]);
+}
+
+#[test]
+fn reading_from_the_end_begins_at_a_whole_line_and_new_files_at_their_beginning() {
+    let mut bench = Bench::with(
+        "*.log",
+        Options {
+            from_end: true,
+            ..Options::default()
+        },
+    );
+    bench.append("a.log", "old\nhalf ");
+    // The clock of the file system runs in ticks: the file must be older than the first start beyond doubt.
+    std::thread::sleep(Duration::from_millis(30));
+    bench.start();
+    bench.append("a.log", "line\n");
+    bench.expect(&["half line"]);
+    bench.append("b.log", "born later\n");
+    bench.expect(&["half line", "born later"]);
+}
+
+#[test]
+fn file_that_nobody_wrote_to_for_long_is_skipped_up_to_its_end() {
+    let old = Some(Duration::from_secs(30));
+    let mut bench = Bench::with(
+        "*.log",
+        Options {
+            ignore_older: old,
+            ..Options::default()
+        },
+    );
+    bench.append("a.log", "old\n");
+    let past = SystemTime::now() - Duration::from_secs(3600);
+    fs::File::options()
+        .append(true)
+        .open(bench.path("a.log"))
+        .unwrap()
+        .set_modified(past)
+        .unwrap();
+    bench.start();
+    bench.append("a.log", "new\n");
+    bench.expect(&["new"]);
+}
+
+#[test]
+fn directory_may_come_later_and_deep() {
+    let mut bench = Bench::new("x/**/*.log");
+    bench.start();
+    bench.append("x/y/z/a.log", "1\n");
+    bench.expect(&["1"]);
+    bench.append("x/b.log", "2\n");
+    bench.expect(&["1", "2"]);
+}
+
+#[test]
+fn fifo_directory_and_our_own_state_are_not_read() {
+    let mut bench = Bench::new("**/*.log");
+    bench.append("state/own.log", "never\n");
+    fs::create_dir(bench.path("dir.log")).unwrap();
+    let fifo = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, bench.path("p.log"), fifo, 0o600.into(), 0).unwrap();
+    bench.start();
+    bench.append("a.log", "1\n");
+    bench.expect(&["1"]);
+}
+
+#[test]
+fn file_of_two_names_or_two_globs_is_read_once() {
+    let mut bench = Bench::new("{a,b}*.log");
+    bench.options.more_globs = vec!["a*".to_owned()];
+    bench.append("a.log", "1\n");
+    fs::hard_link(bench.path("a.log"), bench.path("b.log")).unwrap();
+    fs::create_dir(bench.path("other")).unwrap();
+    fs::hard_link(bench.path("a.log"), bench.path("other/c")).unwrap();
+    bench.start();
+    bench.expect(&["1"]);
+    // Its directory does not tell of what is written under a name elsewhere.
+    bench.append("other/c", "2\n");
+    bench.expect(&["1", "2"]);
+    fs::remove_file(bench.path("a.log")).unwrap();
+    bench.append("b.log", "3\n");
+    bench.expect(&["1", "2", "3"]);
+}
+
+#[test]
+fn hole_before_the_text_is_skipped_and_counted() {
+    let mut bench = Bench::new("*.log");
+    fs::write(bench.path("a.log"), "").unwrap();
+    bench.start();
+    // A writer without O_APPEND goes on at its old offset after a truncation.
+    let file = fs::File::options().write(true).open(bench.path("a.log")).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"after the hole\n", 3 << 30).unwrap();
+    bench.expect(&["after the hole"]);
+    assert_eq!(bench.skipped("nul"), 3 << 30);
+}
+
+#[test]
+fn line_of_any_length_is_cut_and_reading_goes_on_behind_it() {
+    let mut bench = Bench::with(
+        "*.log",
+        Options {
+            max_line_bytes: 100,
+            ..Options::default()
+        },
+    );
+    bench.append("a.log", &format!("1\n{}\n2\n", "x".repeat(3_000_000)));
+    bench.start();
+    bench.expect(&["1", &"x".repeat(100), "2"]);
+    assert_eq!(bench.skipped("cut"), 3_000_000 - 100 + 1);
+}
+
+#[test]
+fn small_file_does_not_wait_for_a_big_one() {
+    let mut bench = Bench::new("*.log");
+    bench.append("big.log", &"x\n".repeat(1_000_000));
+    bench.append("small.log", "small\n");
+    bench.start();
+    let small = bench.wait_for(|lines| lines.iter().position(|line| line == "small"));
+    assert!(small < 500_000, "after {small} lines of the big file");
+}
+
+#[test]
+fn read_rate_is_kept() {
+    let mut bench = Bench::with(
+        "*.log",
+        Options {
+            read_rate: 400_000,
+            ..Options::default()
+        },
+    );
+    bench.append("a.log", &"0123456789abcdef\n".repeat(60_000));
+    let begun = Instant::now();
+    bench.start();
+    bench.wait_for(|lines| (lines.len() == 60_000).then_some(()));
+    let took = begun.elapsed();
+    assert!(took > Duration::from_millis(1200), "1 MB at 400 kB/s took {took:?}");
+}
+
+#[test]
+fn without_inotify_files_are_polled() {
+    let mut bench = Bench::with(
+        "*.log",
+        Options {
+            polling: true,
+            ..Options::default()
+        },
+    );
+    bench.start();
+    bench.append("a.log", "1\n");
+    bench.expect(&["1"]);
+    fs::rename(bench.path("a.log"), bench.path("a.old")).unwrap();
+    bench.append("a.old", "2\n");
+    bench.append("a.log", "3\n");
+    bench.expect_in_any_order(&["1", "2", "3"]);
+}
+
+#[test]
+fn once_reads_to_the_end_and_returns() {
+    let mut bench = Bench::with(
+        "*.log",
+        Options {
+            once: true,
+            ..Options::default()
+        },
+    );
+    bench.append("a.log", "1\n2\n");
+    bench.start();
+    bench.expect_end();
+    assert_eq!(bench.lines, ["1", "2"]);
+    bench.append("a.log", "3\n");
+    bench.start();
+    bench.expect_end();
+    assert_eq!(bench.lines, ["1", "2", "3"]);
+}

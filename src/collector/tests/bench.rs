@@ -1,0 +1,302 @@
+//! A collector in its thread, and the other end of its channels: what an analyzer and a state would see of it.
+
+use crate::collector::watch::Watcher;
+use crate::collector::*;
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Far above what anything takes; on a loaded machine too.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// What must not come would have come by then.
+const SILENCE: Duration = Duration::from_millis(300);
+
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub from_end: bool,
+    pub ignore_older: Option<Duration>,
+    pub max_line_bytes: usize,
+    pub read_rate: u64,
+    pub polling: bool,
+    pub once: bool,
+    pub boot_changed: bool,
+    pub more_globs: Vec<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            from_end: false,
+            ignore_older: None,
+            max_line_bytes: 256 * 1024,
+            read_rate: 0,
+            polling: false,
+            once: false,
+            boot_changed: false,
+            more_globs: Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Bench {
+    directory: tempfile::TempDir,
+    glob: String,
+    pub options: Options,
+    /// What came out, over all starts.
+    pub lines: Vec<String>,
+    /// What the state would hold.
+    pub rows: BTreeMap<i64, (PathBuf, Resume, FileState)>,
+    first_start_ms: Option<i64>,
+    keys: HashMap<FileKey, i64>,
+    running: Option<(Receiver<Event>, Stop, std::thread::JoinHandle<()>)>,
+}
+
+impl Bench {
+    pub fn new(glob: &str) -> Self {
+        Self::with(glob, Options::default())
+    }
+
+    pub fn with(glob: &str, options: Options) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("state")).unwrap();
+        Self {
+            directory,
+            glob: glob.to_owned(),
+            options,
+            lines: Vec::new(),
+            rows: BTreeMap::new(),
+            first_start_ms: None,
+            keys: HashMap::new(),
+            running: None,
+        }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub fn append(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let mut file = std::fs::File::options().create(true).append(true).open(path).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    }
+
+    pub fn start(&mut self) {
+        assert!(self.running.is_none());
+        let source: Arc<str> = "app".into();
+        let globs = std::iter::once(&self.glob).chain(&self.options.more_globs);
+        let paths = globs
+            .map(|glob| format!("{}/{glob}", self.directory.path().display()))
+            .collect();
+        let now_ms = i64::try_from(SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
+        let first_start_ms = *self.first_start_ms.get_or_insert(now_ms);
+        let resumed = self.rows.iter().map(|(row, (path, resume, file_state))| Resumed {
+            row: *row,
+            source: source.clone(),
+            path: path.clone(),
+            resume: resume.clone(),
+            file_state: file_state.clone(),
+        });
+        let (sender, events) = bounded(8);
+        let (_give_back, spent) = bounded(8);
+        let parts = Parts {
+            sources: vec![Source {
+                name: source.clone(),
+                paths,
+                exclude: Vec::new(),
+                read_from: if self.options.from_end {
+                    ReadFrom::End
+                } else {
+                    ReadFrom::Beginning
+                },
+                ignore_older: self.options.ignore_older,
+                read_rate: self.options.read_rate,
+                newline: lines::Newline::Byte,
+                max_line_bytes: self.options.max_line_bytes,
+            }],
+            resumed: resumed.collect(),
+            first_starts: BTreeMap::from([("app".to_owned(), first_start_ms)]),
+            host_id: "host".to_owned(),
+            state_dir: self.path("state"),
+            events: vec![sender],
+            spent,
+            once: self.options.once,
+        };
+        let (mut collector, stop) = Collector::new(parts).unwrap();
+        if self.options.polling {
+            collector.watcher = Watcher::polling(stop.waker.clone());
+        }
+        if self.options.boot_changed {
+            collector.boot_changed();
+        }
+        collector.first_sight();
+        let thread = std::thread::spawn(move || collector.run());
+        self.running = Some((events, stop, thread));
+    }
+
+    /// As SIGTERM does: everything is read once more and committed.
+    pub fn stop(&mut self) {
+        let Some((events, stop, thread)) = self.running.take() else {
+            return;
+        };
+        stop.stop();
+        while let Ok(event) = events.recv_timeout(PATIENCE) {
+            self.take(event);
+        }
+        thread.join().unwrap();
+        self.keys.clear();
+    }
+
+    /// As a crash does: what is on its way is lost.
+    pub fn kill(&mut self) {
+        let Some((events, stop, thread)) = self.running.take() else {
+            return;
+        };
+        drop(events);
+        stop.stop();
+        thread.join().unwrap();
+        self.keys.clear();
+    }
+
+    pub fn expect_end(&mut self) {
+        let Some((events, stop, thread)) = self.running.take() else {
+            return;
+        };
+        while let Ok(event) = events.recv_timeout(PATIENCE) {
+            self.take(event);
+        }
+        thread.join().unwrap();
+        drop(stop);
+        self.keys.clear();
+    }
+
+    /// Takes what comes until `found` finds something in the lines.
+    pub fn wait_for<T>(&mut self, found: impl Fn(&[String]) -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(found) = found(&self.lines) {
+                return found;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "waited in vain, got {} lines: {:.2000?}",
+                self.lines.len(),
+                self.lines
+            );
+            self.pump(Duration::from_millis(50));
+        }
+    }
+
+    /// Takes what comes until the state looks as `found` wants it.
+    pub fn wait_for_state(&mut self, found: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !found(self) {
+            assert!(Instant::now() < deadline, "waited in vain: {:#?}", self.rows);
+            self.pump(Duration::from_millis(50));
+        }
+    }
+
+    /// Exactly these lines in this order, and no more.
+    pub fn expect(&mut self, expected: &[&str]) {
+        self.wait_for(|lines| (lines.len() >= expected.len()).then_some(()));
+        self.pump(SILENCE);
+        assert_eq!(self.lines, expected);
+    }
+
+    pub fn expect_in_any_order(&mut self, expected: &[&str]) {
+        self.wait_for(|lines| (lines.len() >= expected.len()).then_some(()));
+        self.pump(SILENCE);
+        let mut lines = self.lines.clone();
+        lines.sort();
+        assert_eq!(lines, expected);
+    }
+
+    /// Nothing comes for so long.
+    pub fn expect_nothing_for(&mut self, long: Duration) {
+        let before = self.lines.len();
+        let until = Instant::now() + long;
+        while Instant::now() < until {
+            self.pump(Duration::from_millis(100));
+        }
+        assert_eq!(self.lines[before..], [] as [&str; 0]);
+    }
+
+    pub fn skipped(&self, reason: &str) -> u64 {
+        self.rows
+            .values()
+            .filter_map(|(.., state)| state.ledger.skipped.get(reason))
+            .sum()
+    }
+
+    pub fn lost(&self, reason: &str) -> u64 {
+        self.rows
+            .values()
+            .filter_map(|(.., state)| state.ledger.lost.get(reason))
+            .sum()
+    }
+
+    fn pump(&mut self, quiet: Duration) {
+        loop {
+            let Some((events, ..)) = &self.running else { return };
+            match events.recv_timeout(quiet) {
+                Ok(event) => self.take(event),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Opened(opened) => {
+                let next = self.rows.keys().next_back().map_or(1, |row| row + 1);
+                let row = opened.row.unwrap_or(next);
+                assert_eq!(self.keys.insert(opened.file, row), None, "opened twice");
+                self.rows.insert(row, (opened.path, opened.resume, opened.file_state));
+            }
+            Event::Chunk(chunk) => {
+                for line in chunk.bytes.split_inclusive(|byte| *byte == b'\n') {
+                    let text = lines::Newline::Byte.trim_end(line);
+                    self.lines.push(String::from_utf8_lossy(text).into_owned());
+                }
+                let row = self.rows.get_mut(&self.keys[&chunk.file]).unwrap();
+                let end = chunk.end_offset;
+                row.1 = Resume {
+                    offset: end,
+                    committed_to: end,
+                    ..Resume::default()
+                };
+                row.2 = *chunk.file_state.unwrap();
+                assert_eq!(
+                    row.2.pending_bytes(),
+                    row.2.size_seen - end,
+                    "the ledger balances: {:?}",
+                    row.2
+                );
+                assert!(row.2.id.is_some(), "a file that has a line has an id");
+            }
+            Event::Changed { file, file_state } => self.rows.get_mut(&self.keys[&file]).unwrap().2 = *file_state,
+            Event::Closed { file, file_state } => {
+                assert!(
+                    !file_state.finished || file_state.pending_bytes() == 0,
+                    "{file_state:?}"
+                );
+                self.rows.get_mut(&self.keys.remove(&file).unwrap()).unwrap().2 = *file_state;
+            }
+            Event::Forgotten(row) => {
+                self.rows.retain(|known, _| Some(*known) != row.stored());
+            }
+        }
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.stop();
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! One source as it is being followed: where its files begin, how fast they may be read, and what of them is refused.
+
+use super::discover::{Found, Globs};
+use super::files::Files;
+use super::ledger::skipped;
+use super::lines::Limits;
+use super::{Event, FileKey, ReadFrom, Source, identity};
+use std::collections::BTreeSet;
+use std::fs::{File, Metadata};
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+/// A source as it is being followed.
+#[derive(Debug)]
+pub struct Tracked {
+    pub source: Source,
+    pub globs: Globs,
+    /// Files born before are read from where `read_from` says.
+    pub first_start: SystemTime,
+    /// Bytes that may be read now, at `read_rate`.
+    pub tokens: f64,
+    refilled: Instant,
+}
+
+/// Why a path is not read; told once, until it changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    Permission,
+    NoRegularFile,
+    OurOwn,
+    UnreadableArchive,
+    Error(String),
+}
+
+impl Tracked {
+    pub fn new(source: Source, globs: Globs, first_start: SystemTime) -> Self {
+        Self {
+            source,
+            globs,
+            first_start,
+            tokens: 0.0,
+            refilled: Instant::now(),
+        }
+    }
+
+    pub fn limits(&self) -> Limits {
+        Limits {
+            newline: self.source.newline,
+            max_line_bytes: self.source.max_line_bytes,
+        }
+    }
+
+    /// What its globs name now.
+    pub fn walked(&self) -> Found {
+        let mut found = Found::default();
+        self.globs.walk(&mut found);
+        found
+    }
+
+    /// How long to wait until the source may read again.
+    pub fn wait(&mut self, now: Instant) -> Option<Duration> {
+        if self.source.read_rate == 0 {
+            return None;
+        }
+        let rate = self.source.read_rate as f64;
+        let elapsed = now.saturating_duration_since(self.refilled).as_secs_f64();
+        self.refilled = now;
+        // A second's worth may be saved up.
+        self.tokens = (self.tokens + elapsed * rate).min(rate);
+        (self.tokens < 0.0).then(|| Duration::from_secs_f64((-self.tokens / rate).min(60.0)))
+    }
+
+    /// Why what a file holds at first sight is not read; none: it is read from its beginning.
+    pub fn reason_to_skip(&self, file: &File, metadata: &Metadata) -> Option<&'static str> {
+        let born_before = match identity::birth(file) {
+            Some(birth) => birth < self.first_start,
+            // A file system that does not tell: what was not written to since then was there before.
+            None => metadata.modified().is_ok_and(|written| written < self.first_start),
+        };
+        let age = metadata
+            .modified()
+            .ok()
+            .and_then(|written| SystemTime::now().duration_since(written).ok());
+        let too_old = self
+            .source
+            .ignore_older
+            .zip(age)
+            .is_some_and(|(limit, age)| age > limit);
+        let from_end = born_before && self.source.read_from == ReadFrom::End;
+        match (too_old, from_end) {
+            (true, _) => Some(skipped::IGNORE_OLDER),
+            (false, true) => Some(skipped::READ_FROM_END),
+            (false, false) => None,
+        }
+    }
+}
+
+impl Refusal {
+    /// Whether it is worth trying again by the clock.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Refusal::Permission | Refusal::Error(_) => true,
+            Refusal::NoRegularFile | Refusal::OurOwn | Refusal::UnreadableArchive => false,
+        }
+    }
+}
+
+impl Files {
+    /// Says once why a path is not read.
+    pub fn refuse(&mut self, path: &Path, refusal: Refusal) {
+        if self.refused.get(path) == Some(&refusal) {
+            return;
+        }
+        let path_text = path.display();
+        match &refusal {
+            Refusal::Permission => log::warn!(
+                "reading {path_text}: permission denied; add the user to the group that may read it \
+                 (often: usermod -aG adm USER); it is tried again"
+            ),
+            Refusal::NoRegularFile => {
+                log::warn!("{path_text} is not followed: not a regular file (FIFO, socket or device)")
+            }
+            Refusal::OurOwn => log::warn!("{path_text} is not followed: it is written by this program"),
+            Refusal::UnreadableArchive => log::info!("{path_text} is not read: only .gz and .zst can be decompressed"),
+            Refusal::Error(error) => log::warn!("reading {path_text}: {error}; it is tried again"),
+        }
+        self.refused.insert(path.to_owned(), refusal);
+    }
+
+    /// Tries again what could not be read.
+    pub fn retry_refused(&mut self, now: Instant) {
+        let paths = self
+            .refused
+            .iter()
+            .filter(|(_, refusal)| refusal.is_passing())
+            .map(|(path, _)| path.clone());
+        for path in paths.collect::<Vec<_>>() {
+            if path.symlink_metadata().is_err() {
+                self.refused.remove(&path);
+            }
+            self.note(&path, true, now);
+        }
+    }
+
+    /// Takes over changed sources; files of those that are gone are closed.
+    pub fn change_sources(&mut self, sources: Vec<Source>) -> Result<(), String> {
+        let compiled = sources
+            .into_iter()
+            .map(|source| Ok((Globs::new(&source.paths, &source.exclude)?, source)));
+        let mut compiled: Vec<(Globs, Source)> = compiled.collect::<Result<_, String>>()?;
+        let mut gone = BTreeSet::new();
+        for (index, tracked) in self.tracked.iter_mut().enumerate() {
+            match compiled
+                .iter()
+                .position(|(_, source)| source.name == tracked.source.name)
+            {
+                Some(at) => (tracked.globs, tracked.source) = compiled.swap_remove(at),
+                None => {
+                    tracked.globs = Globs::new(&[], &[])?;
+                    gone.insert(index);
+                }
+            }
+        }
+        for (globs, source) in compiled {
+            self.tracked.push(Tracked::new(source, globs, SystemTime::now()));
+        }
+        let closed: Vec<FileKey> = self
+            .files
+            .values()
+            .filter(|file| gone.contains(&file.source))
+            .map(|file| file.key)
+            .collect();
+        for key in closed {
+            if let Some(file) = self.remove(key) {
+                self.out.push_back(Event::Closed {
+                    file: key,
+                    file_state: Box::new(file.state),
+                });
+            }
+        }
+        Ok(())
+    }
+}
