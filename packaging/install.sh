@@ -59,14 +59,23 @@ if [ -z "$root" ] && ! grep -q "^$name:" /etc/passwd; then
         echo "$name:x:765:765:$name:/var/lib/$name:/bin/false" >>/etc/passwd
         echo "$name:x:765:" >>/etc/group
     fi
-    if grep -q '^adm:' /etc/group && command -v usermod >/dev/null; then
-        usermod -a -G adm $name
+    if grep -q '^adm:' /etc/group; then
+        if command -v usermod >/dev/null; then
+            usermod -a -G adm $name
+        elif command -v addgroup >/dev/null; then
+            addgroup $name adm
+        fi
     fi
 fi
 
 put 0755 bin/$name "$prefix/bin/$name"
 [ $kind = openwrt ] || put 0644 man/$name.1 "$prefix/share/man/man1/$name.1"
-[ -e "$root/etc/$name/config.yaml" ] || put 0640 config.yaml "/etc/$name/config.yaml"
+if [ ! -e "$root/etc/$name/config.yaml" ]; then
+    put 0640 config.yaml "/etc/$name/config.yaml"
+    if [ $kind = openwrt ]; then
+        echo "state_dir: /etc/$name/state   # /var is in memory here" >>"$root/etc/$name/config.yaml"
+    fi
+fi
 mkdir -p "$root/var/lib/$name" "$root/var/log/$name"
 chmod 0750 "$root/var/lib/$name" "$root/var/log/$name" "$root/etc/$name"
 if [ -z "$root" ]; then
@@ -76,7 +85,7 @@ if [ -z "$root" ]; then
 fi
 
 echo "installed $prefix/bin/$name"
-echo "next: edit /etc/$name/config.yaml ($name init shows one for this host), $name check, then"
+echo "next: edit /etc/$name/config.yaml (\`$name init\` proposes one for this host), \`$name check\`, then"
 case $kind in
     systemd)
         put 0644 systemd/$name.service "/etc/systemd/system/$name.service"
