@@ -8,6 +8,7 @@
 //! behind another of its fingerprint. A failure ends the sweep and closes the gate for a while; a bell opens a new one.
 
 mod memory;
+mod outcomes;
 
 use super::{Alerter, Delivery, Send, SendError, Sent, Settings, backoff};
 use crate::keeper::{Inbox, Mark, Outcome};
@@ -21,10 +22,6 @@ const PAGE: usize = 512;
 const MARKS_MAX: usize = 256;
 /// … or this age: what a `kill -9` makes a receiver see twice is what was sent within it.
 const MARKS_AGE_MAX: Duration = Duration::from_millis(200);
-/// Failed tries after which a delivery is parked behind the others.
-const TRIES_BEFORE_PARKING: u32 = 8;
-/// So much longer than the gate is closed the delivery that closed it waits.
-const STAND_BACK: Duration = Duration::from_millis(250);
 /// After an error of the outbox itself.
 const OUTBOX_RETRY: Duration = Duration::from_secs(5);
 
@@ -375,84 +372,6 @@ impl Round<'_> {
             }
         }
         true
-    }
-
-    fn delivered(&mut self, delivery: &Delivery) {
-        self.through();
-        self.memory.done(delivery.seq, memory::Done::Delivered);
-        self.mark(delivery.seq, Outcome::Delivered);
-    }
-
-    fn rejected(&mut self, delivery: &Delivery, error: String) {
-        self.through();
-        let name = &self.courier.settings.name;
-        log::warn!("alerter {name}: alert {} is dead: {error}", delivery.alert.id);
-        let tries = self.memory.tries(delivery) + 1;
-        self.memory
-            .done(delivery.seq, memory::Done::Dead { at: self.clock.now() });
-        self.mark(delivery.seq, Outcome::Dead { tries, error });
-    }
-
-    /// Something got through to be judged: the receiver is well.
-    fn through(&mut self) {
-        let name = self.courier.settings.name.clone();
-        if self.failures > 1 || self.blocked.is_some() {
-            log::info!("alerter {name}: getting through again");
-        }
-        if self.failures > 1 || self.blocked.is_some() {
-            // What was parked meanwhile was not to blame: it may go behind the others, without waiting.
-            self.parked_gate = self.clock.now();
-        }
-        self.failures = 0;
-        if self.blocked.take().is_some() {
-            self.tell(Inbox::Blocked {
-                alerter: name,
-                reason: None,
-            });
-        }
-    }
-
-    fn told_blocked(&mut self, reason: String) {
-        self.gate = self.clock.now() + backoff::CAP;
-        if self.blocked.as_ref() == Some(&reason) {
-            return;
-        }
-        let alerter = self.courier.settings.name.clone();
-        log::error!("alerter {alerter}: blocked: {reason}; trying again every 5 min");
-        self.blocked = Some(reason.clone());
-        self.tell(Inbox::Blocked {
-            alerter,
-            reason: Some(reason),
-        });
-    }
-
-    fn failed(&mut self, delivery: &Delivery, after: Option<Duration>, error: String) {
-        self.failures = self.failures.saturating_add(1);
-        let tries = self.memory.tries(delivery) + 1;
-        let name = &self.courier.settings.name;
-        if self.failures == 1 {
-            log::warn!("alerter {name}: {error}; trying again");
-        } else {
-            log::debug!("alerter {name}: {error}; try {tries} of alert {}", delivery.alert.id);
-        }
-        let now = self.clock.now();
-        let wait = after.unwrap_or_else(|| backoff::after(self.failures, self.clock.chance()));
-        self.gate = now + wait;
-        let parked = tries >= TRIES_BEFORE_PARKING;
-        if parked {
-            self.memory.park(delivery, tries);
-            self.parked_gate = self.parked_gate.max(now + backoff::CAP);
-        } else {
-            // One that fails alone must not hold the others up: it stands back a little longer than the gate is
-            // closed, so that another is tried first. Where deliveries go in batches, order counts for more.
-            let own = if self.courier.alerter.batch_max() > 1 {
-                wait
-            } else {
-                wait.max(backoff::after(tries, 1.0)) + STAND_BACK
-            };
-            self.memory.put_off(delivery.seq, tries, now + own);
-        }
-        self.mark(delivery.seq, Outcome::Failed { tries, parked, error });
     }
 
     /// Parked ones go behind the others, one failure per 5 min: the first that gets through lets the next go at once.

@@ -9,6 +9,7 @@ pub mod courier;
 pub mod email;
 pub mod file;
 pub mod http;
+pub mod kafka;
 pub mod secret;
 pub mod tls;
 pub mod webhook;
@@ -57,6 +58,7 @@ pub enum Kind {
     File { path: PathBuf, format: TextFormat },
     Webhook(Box<webhook::Settings>),
     Email(Box<email::Settings>),
+    Kafka(Box<kafka::Settings>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,6 +133,7 @@ pub fn build(settings: &Settings) -> anyhow::Result<Box<dyn Alerter>> {
         Kind::Console { format } => Box::new(console::Console::new(*format, settings.wording.clone())),
         Kind::File { path, format } => Box::new(file::File::new(path.clone(), *format, settings.wording.clone())),
         Kind::Webhook(webhook) => Box::new(webhook::Webhook::new(webhook, settings.wording.clone())?),
+        Kind::Kafka(kafka) => Box::new(kafka::Kafka::new(kafka)?),
         Kind::Email(email) => Box::new(email::Email::new(email, settings.wording.clone())?),
     })
 }

@@ -7,6 +7,7 @@
 mod alerters;
 mod analyzers;
 mod emails;
+mod kafkas;
 mod own_log;
 mod patterns;
 mod redact;
@@ -21,7 +22,7 @@ use super::tree::{Node, NodeId, Value};
 use super::units::Span;
 use super::{DEFAULT_STATE_DIR, Settings, console};
 use crate::alert;
-use crate::alert::render::Wording;
+use crate::alert::render::{Language, Wording};
 use crate::record::Level;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -63,11 +64,9 @@ const NOT_BUILT: &[(&str, &[&str])] = &[
     ("alerts.quiet", &[]),
     ("alerts.silences", &[]),
     ("alerts.heartbeat", &["off"]),
-    ("alerts.language", &["en"]),
     ("alerters.*.max_per_minute", &[]),
     ("alerters.*.max_per_hour", &[]),
     ("alerters.*.catch_up", &[]),
-    ("alerters.*.kafka", &[]),
     ("alerters.*.webhook.template", &[]),
     ("metrics.listen", &[]),
     ("metrics.token_file", &[]),
@@ -142,14 +141,19 @@ impl PendingTest {
 
 /// Settings that are meant only if `inputs` is faultless afterwards.
 pub fn check(root: file::Root, inputs: &mut Inputs) -> Checked {
-    let alert = alerts(root.alerts.section(), root.host.section(), inputs);
+    let alerts_section = root.alerts.section();
+    let language = match alerts_section.language.or(file::Language::English) {
+        file::Language::English => Language::English,
+        file::Language::Chinese => Language::Chinese,
+    };
+    let alert = alerts(alerts_section, root.host.section(), inputs);
     let (sources, source_names) = sources::sources(root.sources, inputs);
     let analyzers = root.analyzers.section();
     let analyzer_threads = at_most(&analyzers.threads, 1, 1, THREADS_MAX, inputs);
     let (analyzer, rule_tests) = analyzers::analyzers(analyzers, &source_names, inputs);
     let wording = Wording {
         zone: alert.zone.clone(),
-        ..Wording::default()
+        language,
     };
     let names = alerters::Known {
         sources: &source_names,

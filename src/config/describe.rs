@@ -191,6 +191,7 @@ fn describe_alerter(out: &mut Text, alerter: &alerter::Settings) {
             let urls: Vec<String> = webhook.urls.iter().map(masked).collect();
             format!("webhook {} to {}", preset_name(&webhook.preset), urls.join(", "))
         }
+        Kind::Kafka(kafka) => format!("kafka topic {} at {}", kafka.topic, kafka.brokers.join(", ")),
         Kind::Email(email) => format!("e-mail through {} to {}", email.smtp, email.to.join(", ")),
     };
     out.line(&alerter.name, &kind);

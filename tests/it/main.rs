@@ -6,6 +6,7 @@
 mod config;
 mod crash;
 mod email;
+mod kafka;
 mod packaged;
 mod program;
 mod readme;

@@ -29,7 +29,6 @@ pub fn venv_python() -> Option<PathBuf> {
 }
 
 /// The folder of jars of a Kafka broker; `java -cp 'FOLDER/*' kafka.Kafka server.properties` runs it.
-#[expect(dead_code, reason = "no test that needs it yet")]
 pub fn kafka() -> Option<PathBuf> {
     installed("kafka")
 }

@@ -1,6 +1,7 @@
 //! The webhook against receivers that are down, busy, wrong, or slow.
 
 use crate::receiver::{Receiver, Reply, answer};
+use crate::servers::Certificates;
 use crossbeam_channel::Receiver as Bell;
 use exception_log_collector::alert::render::Wording;
 use exception_log_collector::alert::{Alert, Context, Host, Kind as AlertKind, Reason, Status};
@@ -345,5 +346,68 @@ fn plain_http_on_a_tls_port_waits_for_somebody() {
     assert!(
         matches!(&error, Some(SendError::Blocked { reason }) if !reason.contains("SECRET")),
         "{error:?}"
+    );
+}
+
+#[test]
+fn https_with_a_client_certificate_of_an_own_authority() {
+    let certificates = Certificates::new();
+    let mut server = std::process::Command::new("python3")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/https.py"))
+        .args(["server.pem", "server.key", "ca.pem"].map(|name| certificates.path(name)))
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("python3");
+    let mut output = std::io::BufReader::new(server.stdout.take().expect("piped"));
+    let mut line = || {
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut output, &mut line).expect("a line");
+        line.trim().to_owned()
+    };
+    let url = format!("https://localhost:{}/SECRET", line());
+    let ours = alerter::tls::Tls {
+        ca_file: Some(certificates.path("ca.pem")),
+        cert_file: Some(certificates.path("client.pem")),
+        key_file: Some(certificates.path("client.key")),
+        insecure_skip_verify: false,
+    };
+    let with = |tls: alerter::tls::Tls| Webhook {
+        tls,
+        ..to(std::slice::from_ref(&url))
+    };
+    let sent = send(&mut *build(with(ours.clone())), 1);
+    let seen = if sent.is_none() { line() } else { String::new() };
+    let stranger = send(
+        &mut *build(with(alerter::tls::Tls {
+            ca_file: None,
+            ..ours.clone()
+        })),
+        1,
+    );
+    let nobody = alerter::tls::Tls {
+        cert_file: None,
+        key_file: None,
+        ..ours.clone()
+    };
+    let nobody = send(&mut *build(with(nobody)), 1);
+    let mismatched = alerter::tls::Tls {
+        key_file: Some(certificates.path("server.key")),
+        ..ours
+    };
+    let mismatched = alerter::build(&settings(with(mismatched)));
+    server.kill().expect("our own child");
+    server.wait().expect("our own child");
+    assert_eq!(sent, None);
+    assert!(seen.starts_with("client "), "{seen}");
+    for error in [stranger, nobody] {
+        assert!(
+            matches!(&error, Some(SendError::Blocked { reason }) if !reason.contains("SECRET")),
+            "{error:?}"
+        );
+    }
+    assert!(
+        mismatched.is_err(),
+        "a key of another certificate is told before anything is sent"
     );
 }

@@ -1,7 +1,7 @@
 //! `alerters`: filters, outbox, and each kind but webhooks and e-mail, which have files of their own.
 
 use super::{OUTBOX_DEFAULT_BYTES, known_names, list, name, words};
-use super::{emails, webhooks};
+use super::{emails, kafkas, webhooks};
 use crate::alert::render::Wording;
 use crate::alerter::{Filter, Kind, Send, Settings, TextFormat, WhenFull};
 use crate::analyzer::Rule;
@@ -72,10 +72,11 @@ fn alerter(
     let console = file.console.get().map(console);
     let email = emails::email(file.email, inputs);
     let email = email.map(|settings| (Kind::Email(Box::new(settings)), Level::Error));
+    let kafka = kafkas::kafka(file.kafka, inputs).map(|settings| (Kind::Kafka(Box::new(settings)), Level::Warn));
     let webhook = webhook.map(|(settings, usual)| (Kind::Webhook(Box::new(settings)), usual));
     let local = console.or(output_file).map(|kind| (kind, Level::Warn));
     // An alerter with two kinds was reported: whichever is taken is thrown away.
-    let (kind, usual_severity) = local.or(webhook).or(email)?;
+    let (kind, usual_severity) = local.or(webhook).or(email).or(kafka)?;
     Some(Settings {
         name: name.into(),
         min_severity: min_severity.unwrap_or(usual_severity),
