@@ -289,6 +289,7 @@ fn patterns_that_cost_are_warned_of_and_good_ones_are_not() {
 fn a_description_names_what_storms_blocks_loses_and_exposes() {
     let text = "
 sources: [{name: app, paths: [/a], read_from: beginning, alert_at: info}, {name: b, paths: [/b], alert_at: off}]
+alerts: {redact: []}
 alerters:
   - {name: w, send: each, outbox: {when_full: block}, webhook: {url: 'http://example.org/x', tls: {insecure_skip_verify: true}}}
   - {name: f, outbox: {when_full: drop_oldest}, file: {path: /tmp/x}}
