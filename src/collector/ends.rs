@@ -137,15 +137,15 @@ impl Files {
             }
             let Ok(file) = open(&path) else { continue };
             let found = self.pasts.recognise(source, &path, &file, self.boot_changed);
-            if let Ok(Some((found, how))) = found {
-                if found == row {
-                    let named = self.tracked[source].globs.matches(&path);
-                    self.go_on(row, how, &path, Content::File(file), inode, now);
-                    if let (false, Some(key)) = (named, self.by_inode.get(&(source, inode.0, inode.1)).copied()) {
-                        self.hold_as_rotated(key, now);
-                    }
-                    return;
+            if let Ok(Some((found, how))) = found
+                && found == row
+            {
+                let named = self.tracked[source].globs.matches(&path);
+                self.go_on(row, how, &path, Content::File(file), inode, now);
+                if let (false, Some(key)) = (named, self.by_inode.get(&(source, inode.0, inode.1)).copied()) {
+                    self.hold_as_rotated(key, now);
                 }
+                return;
             }
         }
     }
@@ -168,13 +168,18 @@ impl Files {
             .map(|past| past.row)
             .collect();
         for row in due {
-            self.find_elsewhere(row, now);
+            let searched = self.pasts.iter().any(|past| past.row == row && past.searched);
+            if !searched {
+                self.find_elsewhere(row, now);
+            }
             let undecided = self.suspects.iter().any(|suspect| suspect.kind == Kind::Archive);
             let Some(past) = self.pasts.iter_mut().find(|past| past.row == row) else {
                 continue;
             };
-            if undecided {
-                past.until = Some(now + WHOLE_QUIET);
+            past.searched = true;
+            if undecided && !searched {
+                // Archives are judged when they have not grown for a while; that is waited for once.
+                past.until = Some(now + 2 * WHOLE_QUIET);
                 continue;
             }
             past.until = None;
@@ -233,5 +238,6 @@ pub fn past_of(file: Followed, open: Option<FileKey>, until: Option<Instant>) ->
         state: file.state,
         open,
         until,
+        searched: false,
     }
 }

@@ -118,11 +118,9 @@ impl Files {
         match std::fs::metadata(path) {
             Ok(metadata) => {
                 let key = self.by_inode.get(&(source, metadata.dev(), metadata.ino())).copied();
-                if key.is_none() || known != key {
-                    if let Some(old) = known {
-                        // Read first what was there before.
-                        self.enqueue(old);
-                    }
+                if let Some(old) = known.filter(|old| Some(*old) != key) {
+                    // Read first what was there before.
+                    self.enqueue(old);
                 }
                 match key {
                     Some(key) => self.seen(key, path, &metadata),

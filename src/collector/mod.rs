@@ -196,6 +196,7 @@ impl Collector {
                 row: Row::Stored(resumed.row),
                 open: None,
                 until,
+                searched: false,
             });
         }
         let (control, inbox) = bounded(CONTROL_MESSAGES);

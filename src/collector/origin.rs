@@ -135,13 +135,12 @@ impl Files {
             (metadata.dev(), metadata.ino()),
         );
         followed.saw_size(size);
-        if let Some(reason) = reason.filter(|_| end > 0) {
-            if let Err(error) = followed
+        if let Some(reason) = reason.filter(|_| end > 0)
+            && let Err(error) = followed
                 .begin_at(end, reason)
                 .and_then(|()| self.know_head(&mut followed, size))
-            {
-                return self.refuse(path, Refusal::Error(error.to_string()));
-            }
+        {
+            return self.refuse(path, Refusal::Error(error.to_string()));
         }
         self.out.push_back(Event::Opened(Box::new(followed.opened(&name))));
         self.insert(followed);

@@ -26,6 +26,8 @@ pub struct Past {
     pub open: Option<FileKey>,
     /// Until then its unread bytes may turn up; none: there are none, or they have been given up.
     pub until: Option<Instant>,
+    /// Its directory was searched for what it left; once is enough.
+    pub searched: bool,
 }
 
 /// How a file goes on what was read before.

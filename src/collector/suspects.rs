@@ -52,6 +52,13 @@ enum Verdict {
 
 impl Files {
     pub fn suspect(&mut self, source: usize, path: &Path, inode: (u64, u64), kind: Kind, now: Instant) {
+        if self
+            .suspects
+            .iter()
+            .any(|known| known.source == source && known.inode == inode)
+        {
+            return;
+        }
         // The size is not known yet: the first look counts as a change.
         self.suspects.push(Suspect {
             source,
@@ -187,8 +194,13 @@ impl Files {
             length > 0 && length <= head.len() && identity::content_hash(&head[..length]) == state.identity.head_hash
         };
         let followed = |file: &Followed| file.source == suspect.source && file.position > 0 && begins_like(&file.state);
+        // Only what goes on what we read is taken from outside the globs.
+        let is_ours = self.tracked[suspect.source].globs.matches(&suspect.path);
         if self.files.values().any(followed) {
-            return Verdict::Known(skipped::ARCHIVE_KNOWN);
+            return match is_ours {
+                true => Verdict::Known(skipped::ARCHIVE_KNOWN),
+                false => Verdict::Gone,
+            };
         }
         let stated = gzip_stated_size(&file, suspect.size);
         let Ok(archive) = file.try_clone().and_then(decompress) else {
@@ -211,6 +223,9 @@ impl Files {
         let Ok(metadata) = file.metadata() else {
             return Verdict::Gone;
         };
+        if !is_ours {
+            return Verdict::Gone;
+        }
         if let Some(reason) = self.tracked[suspect.source].reason_to_skip(&file, &metadata) {
             return Verdict::Known(reason);
         }

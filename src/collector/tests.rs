@@ -39,8 +39,7 @@ fn reading_from_the_end_begins_at_a_whole_line_and_new_files_at_their_beginning(
         },
     );
     bench.append("a.log", "old\nhalf ");
-    // The clock of the file system runs in ticks: the file must be older than the first start beyond doubt.
-    std::thread::sleep(Duration::from_millis(30));
+    bench.wait_until_older_than_now("a.log");
     bench.start();
     bench.append("a.log", "line\n");
     bench.expect(&["half line"]);

@@ -215,10 +215,10 @@ impl Watcher {
             }
         }
         for descriptor in gone {
-            if let Some((path, _)) = self.paths.remove(&descriptor) {
-                if self.watched.get(&path) == Some(&descriptor) {
-                    self.watched.remove(&path);
-                }
+            if let Some((path, _)) = self.paths.remove(&descriptor)
+                && self.watched.get(&path) == Some(&descriptor)
+            {
+                self.watched.remove(&path);
             }
         }
         news

@@ -85,6 +85,20 @@ impl Bench {
         file.write_all(text.as_bytes()).unwrap();
     }
 
+    /// The clock of the file system runs in ticks: waits until a file born now is younger than this one.
+    pub fn wait_until_older_than_now(&self, name: &str) {
+        let born = std::fs::metadata(self.path(name)).unwrap().modified().unwrap();
+        let probe = self.directory.path().join("state/probe");
+        loop {
+            std::fs::write(&probe, "").unwrap();
+            let now = std::fs::metadata(&probe).unwrap().modified().unwrap();
+            // The first start is kept in milliseconds.
+            if now > born + Duration::from_millis(2) {
+                return;
+            }
+        }
+    }
+
     pub fn start(&mut self) {
         assert!(self.running.is_none());
         let source: Arc<str> = "app".into();

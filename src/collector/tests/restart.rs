@@ -123,3 +123,18 @@ fn number_of_the_device_may_change() {
     bench.start();
     bench.expect(&["1", "2", "3"]);
 }
+
+#[test]
+fn strange_archive_beside_a_vanished_file_is_not_read() {
+    let mut bench = read_and_stopped("*.log");
+    bench.append("a.log", "3\nunfinished");
+    bench.start();
+    bench.expect(&["1", "2", "3"]);
+    bench.stop();
+    fs::remove_file(bench.path("a.log")).unwrap();
+    bench.append("a.log.7", "nobody asked for this\n");
+    gzip(&bench, "a.log.7");
+    bench.start();
+    bench.wait_for_state(|bench| bench.lost("deleted") > 0);
+    bench.expect(&["1", "2", "3"]);
+}
