@@ -31,6 +31,10 @@ use std::time::{Duration, Instant};
 const CHECKPOINT_AGE_MAX: Duration = Duration::from_secs(5);
 /// One transaction takes at most so many batches: an upper bound for memory and for the time to the first delivery.
 const BATCHES_PER_COMMIT_MAX: usize = 32;
+/// … or so many bytes of alerts.
+const BYTES_PER_COMMIT_MAX: usize = 2 * 1024 * 1024;
+/// The longest that a batch waits for company.
+const GATHER_MAX: Duration = Duration::from_millis(50);
 /// After a failed commit.
 const COMMIT_RETRY: Duration = Duration::from_secs(1);
 /// How often `state.db.prev` is written, if anything was committed since.
@@ -62,6 +66,8 @@ pub struct Keeper {
     pending: Pending,
     metrics: Arc<Metrics>,
     started: Instant,
+    /// So long after a commit more is waited for before the next.
+    busy_until: Option<Instant>,
     backed_up: Instant,
     boot_id: String,
 }
@@ -84,6 +90,8 @@ struct Queue {
     bell: Sender<()>,
     /// Payload bytes of what waits.
     bytes: u64,
+    /// It is asked to block, and does.
+    full: bool,
     blocked: Option<String>,
 }
 
@@ -109,6 +117,7 @@ impl Keeper {
                     settings,
                     bell,
                     bytes,
+                    full: false,
                     blocked: None,
                 }
             })
@@ -124,6 +133,7 @@ impl Keeper {
             pending: Pending::default(),
             metrics,
             started: Instant::now(),
+            busy_until: None,
             backed_up: Instant::now(),
             boot_id,
         })
@@ -137,31 +147,30 @@ impl Keeper {
         self.commit()
     }
 
-    /// Until `batches` is closed and drained; then the couriers are told to finish, and what they say within
+    /// Until `batches` is closed and drained, or (while an outbox blocks the reading) `give_up` is closed; then the couriers are told to finish, and what they say within
     /// `couriers_deadline` is still written.
     pub fn run(
         mut self,
-        batches: &Receiver<Message>,
+        batches: Receiver<Message>,
         inbox: &Receiver<Inbox>,
+        give_up: &Receiver<()>,
         couriers_deadline: Duration,
     ) -> Result<()> {
         self.ring_all();
         loop {
             let wait = self.wait();
             let full = never();
-            let source = if self.may_take() { batches } else { &full };
+            let source = if self.may_take() { &batches } else { &full };
             select! {
                 recv(source) -> batch => match batch {
                     Ok(batch) => self.take(batch),
                     Err(_) => break,
                 },
                 recv(inbox) -> message => if let Ok(message) = message { self.handle(message) },
+                recv(give_up) -> _ => break,
                 default(wait) => {}
             }
-            while self.may_take() && self.pending.batches < BATCHES_PER_COMMIT_MAX {
-                let Ok(batch) = batches.try_recv() else { break };
-                self.take(batch);
-            }
+            self.gather(&batches);
             while let Ok(message) = inbox.try_recv() {
                 self.handle(message);
             }
@@ -171,6 +180,8 @@ impl Keeper {
             }
             self.back_up_if_due();
         }
+        // Analyzers that still have something find their channel closed: it is read again by the next start.
+        drop(batches);
         self.finish(inbox, couriers_deadline)
     }
 
@@ -198,13 +209,38 @@ impl Keeper {
         self.commit()
     }
 
+    /// Takes what else has come. Right after a commit more is waited for, at most as long as that commit took: under load
+    /// one sync serves many batches, and an alert that comes alone never waits.
+    fn gather(&mut self, batches: &Receiver<Message>) {
+        let until = self
+            .busy_until
+            .filter(|until| self.pending.batches > 0 && *until > Instant::now());
+        while self.may_take()
+            && self.pending.batches < BATCHES_PER_COMMIT_MAX
+            && self.pending.bytes < BYTES_PER_COMMIT_MAX
+        {
+            let next = match until {
+                Some(until) => batches.recv_deadline(until).ok(),
+                None => batches.try_recv().ok(),
+            };
+            let Some(message) = next else { break };
+            self.take(message);
+        }
+    }
+
     /// Whether the analyzers may go on: not while the state cannot be written, nor while an outbox that is asked to
     /// block is full.
-    fn may_take(&self) -> bool {
-        let full = |queue: &Queue| {
-            queue.settings.when_full == WhenFull::Block && queue.bytes >= queue.settings.outbox_max_bytes
-        };
-        self.pending.failed_at.is_none() && !self.queues.iter().any(full)
+    fn may_take(&mut self) -> bool {
+        for queue in self
+            .queues
+            .iter_mut()
+            .filter(|queue| queue.settings.when_full == WhenFull::Block)
+        {
+            let max = queue.settings.outbox_max_bytes;
+            // It goes on when a quarter is free: else each mark would let in one batch, at a sync each.
+            queue.full = queue.bytes >= max || queue.full && queue.bytes > max / 4 * 3;
+        }
+        self.pending.failed_at.is_none() && !self.queues.iter().any(|queue| queue.full)
     }
 
     fn wait(&self) -> Duration {
@@ -325,8 +361,10 @@ impl Keeper {
     }
 
     fn commit_or_wait(&mut self) {
+        let begun = Instant::now();
         match self.commit() {
             Ok(()) => {
+                self.busy_until = Some(Instant::now() + begun.elapsed().min(GATHER_MAX));
                 if self.pending.failed_at.take().is_some() {
                     log::info!("the state can be written again");
                 }

@@ -21,6 +21,8 @@ const CLOCKS: &str = "clocks";
 pub struct Pending {
     /// Taken from the analyzers since the last commit.
     pub batches: usize,
+    /// Of the alerts in `pushes`.
+    pub bytes: usize,
     pushes: Vec<(usize, outbox::Entry)>,
     begins: Vec<(Key, Alert)>,
     marks: Vec<(Arc<str>, Vec<Mark>)>,
@@ -38,6 +40,7 @@ pub struct Pending {
 
 impl Pending {
     pub fn push(&mut self, queue: usize, entry: outbox::Entry) {
+        self.bytes += entry.payload.len();
         self.pushes.push((queue, entry));
     }
 

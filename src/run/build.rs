@@ -23,8 +23,8 @@ use std::time::Instant;
 
 /// Chunks on their way to one analyzer: enough to keep it busy while the disk answers, at 256 KiB each.
 const EVENTS_PER_ANALYZER: usize = 8;
-/// Batches on their way to the keeper: one commit's worth.
-const BATCHES: usize = 32;
+/// Batches on their way to the keeper: enough that it never waits; each may hold hundreds of records in full.
+const BATCHES: usize = 4;
 /// Marks and commands on their way to the keeper.
 const KEEPER_INBOX: usize = 64;
 /// Spent buffers on their way back to the collector.
@@ -205,7 +205,7 @@ fn couriers(
             outbox: Box::new(outbox::Queue::new(state.reader()?, settings.name.clone())),
             bell: ear,
             keeper: keeper.clone(),
-            mode: if options.once { Mode::Once } else { Mode::Service },
+            mode: Mode::Service,
             deadline: if options.once {
                 options.deadline
             } else {

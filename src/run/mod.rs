@@ -22,7 +22,7 @@ use crate::control::Control;
 use crate::keeper::{self, Keeper};
 use crate::state::{self, Lock};
 use anyhow::{Context, Result, bail};
-use crossbeam_channel::{Receiver, select};
+use crossbeam_channel::{Receiver, bounded, select};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 use threads::Threads;
@@ -30,6 +30,9 @@ use worker::Worker;
 
 /// What couriers get at a stop: well below the time after which supervisors kill; what is unsent stays in the outbox.
 const COURIERS_DEADLINE: Duration = Duration::from_secs(5);
+
+/// What the analyzers and the keeper get at a stop before they are told to leave the rest to the next start.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(6);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
@@ -93,12 +96,12 @@ impl Service {
         let mut threads = Threads::default();
         for courier in couriers {
             let name = format!("courier {}", courier.settings.name);
-            match options.once {
-                true => threads.spawn(&name, move || courier_once(courier))?,
-                false => threads.spawn(&name, move || courier.run())?,
-            }
+            threads.spawn(&name, move || courier.run())?;
         }
-        let keeper = threads.spawn_with("keeper", move || keeper.run(&batches, &inbox, couriers_deadline))?;
+        let (patience, give_up) = bounded::<()>(0);
+        let keeper = threads.spawn_with("keeper", move || {
+            keeper.run(batches, &inbox, &give_up, couriers_deadline)
+        })?;
         for worker in workers {
             threads.spawn("analyzer", move || worker.run())?;
         }
@@ -120,15 +123,13 @@ impl Service {
         // The keeper ends when the analyzers have, and those when the collector has; couriers and control are ended by it
         // and by us, so that its inbox closes.
         rustix::io::write(&control_stop, &1u64.to_ne_bytes()).context("ringing the control thread")?;
-        let outcome = keeper.recv().context("the keeper ended without a word")?;
+        let outcome = keeper.recv_timeout(DRAIN_DEADLINE).or_else(|_| {
+            log::debug!("an outbox blocks the reading: what is not taken yet is read again by the next start");
+            drop(patience);
+            keeper.recv()
+        });
+        let outcome = outcome.context("the keeper ended without a word")?;
         log::info!("stopped");
         outcome.map(|()| Ended::Done)
     }
-}
-
-/// `run --once`: the courier begins when everything is read and committed, which its bell's closing says.
-fn courier_once(mut courier: Courier) {
-    while courier.bell.recv().is_ok() {}
-    courier.bell = crossbeam_channel::bounded(1).1;
-    courier.run();
 }

@@ -14,6 +14,11 @@ use std::time::{Duration, Instant};
 /// With nothing open there is nothing to wait for but the next event; a day is as good as for ever.
 const IDLE: Duration = Duration::from_secs(24 * 3600);
 
+/// A chunk of nothing but findings is fed in slices of this size, so that what is on its way to the keeper stays small.
+const SLICE_BYTES: usize = 16 * 1024;
+/// A batch with so many findings is sent before its chunk is done.
+const FOUND_PER_BATCH_MAX: usize = 128;
+
 /// What the files of one source are read with.
 #[derive(Debug, Clone)]
 pub struct SourceParts {
@@ -50,6 +55,8 @@ struct File {
     stream: Stream,
     opened: Option<Box<Opened>>,
     lag_bytes: u64,
+    /// Its newlines are two bytes wide: chunks are not sliced.
+    is_utf16: bool,
 }
 
 impl Worker {
@@ -103,6 +110,11 @@ impl Worker {
         let Some(parts) = self.sources.get(&opened.source) else {
             return Ok(());
         };
+        let is_utf16 = parts
+            .record
+            .encodings
+            .iter()
+            .any(|encoding| !encoding.is_ascii_compatible());
         let stream = Stream::new(parts.analyzers.clone(), parts.record.clone(), &opened.resume);
         let (key, source) = (opened.file, opened.source.clone());
         let mut file = File {
@@ -110,6 +122,7 @@ impl Worker {
             stream,
             opened: Some(opened),
             lag_bytes: 0,
+            is_utf16,
         };
         self.send(key, &mut file, Vec::new(), None, false)?;
         files.insert(key, file);
@@ -120,9 +133,25 @@ impl Worker {
         let key = chunk.file;
         file.lag_bytes = chunk.lag_bytes;
         let file_state = chunk.file_state.take();
-        let found = self.collect(&file.source.clone(), |sink| {
-            file.stream.feed(&chunk, now_ms, jiff::Timestamp::now(), sink)
-        });
+        let (mut found, mut start) = (Vec::new(), 0);
+        loop {
+            let end = if file.is_utf16 {
+                chunk.bytes.len()
+            } else {
+                slice_end(&chunk.bytes, start)
+            };
+            found.extend(self.collect(&file.source.clone(), |sink| {
+                file.stream
+                    .feed_range(&chunk, start..end, now_ms, jiff::Timestamp::now(), sink);
+            }));
+            if end == chunk.bytes.len() {
+                break;
+            }
+            if found.len() >= FOUND_PER_BATCH_MAX {
+                self.send(key, file, std::mem::take(&mut found), None, false)?;
+            }
+            start = end;
+        }
         if let Some(metrics) = self.metrics.sources.get(&file.source) {
             metrics.read_bytes.add(chunk.end_offset - chunk.offset);
             let odd = file.stream.take_odd_counts();
@@ -208,6 +237,12 @@ impl Worker {
             .send(Message::Batch(Box::new(batch)))
             .map_err(|_| KeeperGone)
     }
+}
+
+/// The end of the slice that begins at `start`: behind a newline, or the chunk's end.
+fn slice_end(bytes: &[u8], start: usize) -> usize {
+    let least = bytes.len().min(start + SLICE_BYTES);
+    memchr::memchr(b'\n', &bytes[least..]).map_or(bytes.len(), |n| least + n + 1)
 }
 
 /// The monotonic clock of this thread, in milliseconds, that began when silence of old records could have begun.
