@@ -4,6 +4,7 @@ for group in adm systemd-journal; do
     fi
 done
 chgrp exception-log-collector /etc/exception-log-collector /etc/exception-log-collector/config.yaml
+chmod 0750 /etc/exception-log-collector
 install -d -m 0750 -o exception-log-collector -g exception-log-collector /var/lib/exception-log-collector
 install -d -m 0750 -o exception-log-collector -g adm /var/log/exception-log-collector
 if [ -d /run/systemd/system ]; then

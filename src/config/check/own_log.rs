@@ -18,19 +18,19 @@ pub fn own_log(log: &file::Log, inputs: &mut Inputs) -> Settings {
             "services do not start in the directory of this file",
         );
     }
-    if let Some((at, size)) = log.max_size.placed() {
-        if size.0 < MAX_SIZE_MIN_BYTES {
-            inputs.fault(
-                at,
-                "must be at least 64KiB",
-                "what is kept in all is max_size × (keep + 1)",
-            );
-        }
+    if let Some((at, size)) = log.max_size.placed()
+        && size.0 < MAX_SIZE_MIN_BYTES
+    {
+        inputs.fault(
+            at,
+            "must be at least 64KiB",
+            "what is kept in all is max_size × (keep + 1)",
+        );
     }
-    if let Some((at, keep)) = log.keep.placed() {
-        if *keep > KEEP_MAX {
-            inputs.fault(at, format!("{keep} is more than {KEEP_MAX}"), "");
-        }
+    if let Some((at, keep)) = log.keep.placed()
+        && *keep > KEEP_MAX
+    {
+        inputs.fault(at, format!("{keep} is more than {KEEP_MAX}"), "");
     }
     Settings {
         level: log.level.get().map(|level| match level {
