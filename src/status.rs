@@ -31,6 +31,13 @@ pub fn run(settings: &Settings, options: &StatusOptions, out: &mut dyn Write) ->
 }
 
 fn write_text(status: &Status, out: &mut dyn Write) -> io::Result<()> {
+    write_health(status, out)?;
+    write_sources(status, out)?;
+    write_alerters(status, out)?;
+    write_alerts(status, out)
+}
+
+fn write_health(status: &Status, out: &mut dyn Write) -> io::Result<()> {
     let health = if status.reasons.is_empty() {
         "healthy"
     } else {
@@ -46,6 +53,10 @@ fn write_text(status: &Status, out: &mut dyn Write) -> io::Result<()> {
     for reason in &status.reasons {
         writeln!(out, "  {reason}")?;
     }
+    Ok(())
+}
+
+fn write_sources(status: &Status, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
         "\n{:<16} {:>6} {:>11} {:>11} {:>11} {:>11} {:>11}",
@@ -65,6 +76,10 @@ fn write_text(status: &Status, out: &mut dyn Write) -> io::Result<()> {
             bytes(lost)
         )?;
     }
+    Ok(())
+}
+
+fn write_alerters(status: &Status, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
         "\n{:<16} {:>8} {:>8} {:>8} {:>10} {:>10} {:>10}",
@@ -86,15 +101,16 @@ fn write_text(status: &Status, out: &mut dyn Write) -> io::Result<()> {
             writeln!(out, "  {error}")?;
         }
     }
-    let said: Vec<String> = status
-        .alerts
-        .said
-        .iter()
-        .rev()
+    Ok(())
+}
+
+fn write_alerts(status: &Status, out: &mut dyn Write) -> io::Result<()> {
+    let worst_first = status.alerts.said.iter().rev();
+    let said: Vec<String> = worst_first
         .map(|(severity, count)| format!("{count} {severity}"))
         .collect();
     let said = if said.is_empty() {
-        "none".to_string()
+        "none".to_owned()
     } else {
         said.join(", ")
     };

@@ -249,7 +249,7 @@ fn has_digit(value: &str) -> bool {
 }
 
 fn is_ip(value: &str) -> bool {
-    value.parse::<std::net::Ipv6Addr>().is_ok()
+    value.parse::<core::net::Ipv6Addr>().is_ok()
 }
 
 /// The check digit of ISO/IEC 7812-1.
