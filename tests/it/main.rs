@@ -4,6 +4,7 @@
 //! Tests wait for conditions with a deadline, never for a time.
 
 mod config;
+mod corpus;
 mod crash;
 mod email;
 mod kafka;
