@@ -189,10 +189,12 @@ impl Keeper {
 /// What a transaction has done that memory must follow once it is committed.
 struct Written {
     rows: Vec<(FileKey, i64)>,
-    /// Bytes that left each outbox.
-    freed: BTreeMap<Arc<str>, u64>,
+    freed: Freed,
     shed: Vec<Shed>,
 }
+
+/// Bytes that left each outbox, by alerter.
+type Freed = BTreeMap<Arc<str>, u64>;
 
 /// What a full outbox lost.
 struct Shed {
@@ -230,12 +232,7 @@ fn write_files(
 }
 
 /// Deliveries in, marks of couriers applied, full queues cut back.
-fn write_outbox(
-    connection: &Connection,
-    pending: &Pending,
-    queues: &[Queue],
-    now: Now,
-) -> Result<(BTreeMap<Arc<str>, u64>, Vec<Shed>)> {
+fn write_outbox(connection: &Connection, pending: &Pending, queues: &[Queue], now: Now) -> Result<(Freed, Vec<Shed>)> {
     for (queue, entry) in &pending.pushes {
         outbox::push(
             connection,
@@ -244,7 +241,7 @@ fn write_outbox(
             now.wall.as_millisecond(),
         )?;
     }
-    let mut freed: BTreeMap<Arc<str>, u64> = BTreeMap::new();
+    let mut freed = Freed::new();
     for (alerter, marks) in &pending.marks {
         for mark in marks {
             *freed.entry(alerter.clone()).or_default() += outbox::mark(connection, mark)?;

@@ -18,6 +18,7 @@ use anyhow::{Context, Result};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rustix::event::{EventfdFlags, eventfd};
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -73,9 +74,7 @@ impl Service {
             },
         };
         let workers = event_receivers.into_iter().map(worker).collect();
-        let control_stop = eventfd(0, EventfdFlags::CLOEXEC).context("making an eventfd")?;
-        let control_ear = control_stop.try_clone().context("doubling an eventfd")?;
-        let control = Control::bind(&settings.state_dir, to_keeper, control_ear)?;
+        let (control, control_stop) = control(&settings, to_keeper)?;
         let mut keeper = Keeper::new(keeper::Parts {
             state,
             composer,
@@ -105,6 +104,13 @@ impl Service {
             _lock: lock,
         })
     }
+}
+
+/// The control socket, and the eventfd that ends its thread.
+fn control(settings: &Settings, keeper: Sender<keeper::Inbox>) -> Result<(Control, OwnedFd)> {
+    let stop = eventfd(0, EventfdFlags::CLOEXEC).context("making an eventfd")?;
+    let ear = stop.try_clone().context("doubling an eventfd")?;
+    Ok((Control::bind(&settings.state_dir, keeper, ear)?, stop))
 }
 
 /// Deliveries of alerters that are gone are dead, with the reason.
@@ -180,9 +186,19 @@ fn collector(
         spent,
         once: options.once,
     })?;
-    if let Some(path) = &settings.log.file {
-        collector.never_read(path);
-    }
+    let written = settings.alerters.iter().filter_map(|alerter| match &alerter.kind {
+        alerter::Kind::File { path, .. } => Some(path),
+        alerter::Kind::Console { .. }
+        | alerter::Kind::Webhook(_)
+        | alerter::Kind::Email(_)
+        | alerter::Kind::Kafka(_) => None,
+    });
+    settings
+        .log
+        .file
+        .iter()
+        .chain(written)
+        .for_each(|path| collector.never_read(path));
     let boot_id = keeper::boot_id();
     if state.meta("boot_id")?.is_some_and(|known| known != boot_id) {
         collector.boot_changed();

@@ -217,12 +217,15 @@ impl Queue {
         while let Some(row) = rows.next()? {
             let seq = row.get(0)?;
             let payload: String = row.get(2)?;
-            let alert = serde_json::from_str(&payload).with_context(|| format!("delivery {seq} in the outbox"))?;
-            deliveries.push(Delivery {
-                seq,
-                tries: row.get(1)?,
-                alert: Arc::new(alert),
-            });
+            match serde_json::from_str(&payload) {
+                Ok(alert) => deliveries.push(Delivery {
+                    seq,
+                    tries: row.get(1)?,
+                    alert: Arc::new(alert),
+                }),
+                // Written by another version, or damaged: it must not hold up the others. It stays where it is.
+                Err(error) => log::error!("delivery {seq} in the outbox cannot be read, and is passed over: {error}"),
+            }
         }
         Ok(deliveries)
     }

@@ -11,7 +11,7 @@ use exception_log_collector::alerter::{self, Alerter, Delivery, Kind, SendError}
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -156,7 +156,7 @@ impl Drop for Broker {
     }
 }
 
-fn java(jars: &PathBuf, folder: &tempfile::TempDir) -> Command {
+fn java(jars: &Path, folder: &tempfile::TempDir) -> Command {
     let mut command = Command::new("java");
     command
         .args(["-Xmx512m", "-XX:TieredStopAtLevel=1", "-cp"])
