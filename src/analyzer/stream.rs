@@ -194,6 +194,11 @@ impl Stream {
         }
     }
 
+    /// No record with a lower `order` is still to come.
+    pub fn next_order(&self) -> u64 {
+        self.assembler.lowest_open_order().unwrap_or(u64::MAX)
+    }
+
     pub fn take_odd_counts(&mut self) -> OddCounts {
         self.assembler.take_odd_counts()
     }

@@ -140,6 +140,11 @@ impl Assembler {
             .unwrap_or(self.line)
     }
 
+    /// The lowest order of the records that are open; all that are handed on from now on are at or above it.
+    pub fn lowest_open_order(&self) -> Option<u64> {
+        self.open.iter().map(Open::order).min()
+    }
+
     /// The format in use now, found (`auto`) or configured: kept in the checkpoint.
     pub fn format_name(&self) -> &'static str {
         self.reader.format_name()

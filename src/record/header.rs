@@ -6,6 +6,7 @@
 //! allocates. Shapes that begin with a tag of their own (glog, logcat, Rails, …) are in `shape`.
 
 mod accept;
+mod access;
 mod shape;
 mod token;
 
@@ -389,7 +390,11 @@ impl<'a> Walk<'a> {
             let allowed = match kind {
                 token::Kind::Id | token::Kind::Capitals => self.tokens < 4,
                 token::Kind::Colon => self.tokens < 2 && (token::is_program(text) || self.before != Before::Start),
-                token::Kind::Plain => self.tokens == 0 && token::pipe_follows(&rest[len..]),
+                token::Kind::Plain => {
+                    // NCSA's `10.1.2.3 - amy [23/Nov/2026:…] "GET …`.
+                    let user = (1..=2).contains(&self.tokens) && matches!(rest[len..], [b' ', b'[', b'0'..=b'3', ..]);
+                    user || self.tokens == 0 && token::pipe_follows(&rest[len..])
+                }
             };
             if !allowed {
                 return Step::Stop;
@@ -467,8 +472,12 @@ impl<'a> Walk<'a> {
             None if self.stamp_end > 0 => token::after_stamp(line, self.stamp_end),
             None => 0,
         };
+        let level = match self.stamp {
+            Some(_) => self.level.or_else(|| access::level(line.get(self.at..)?)),
+            None => self.level,
+        };
         Header {
-            level: self.level,
+            level,
             stamp: self.stamp,
             headed: self.stamp.is_some(),
             len,

@@ -122,6 +122,8 @@ pub struct Place {
     pub last_line: u64,
     /// All lines, where they are not contiguous (interleaved streams).
     pub line_numbers: Option<Vec<u64>>,
+    /// Number of the raw line that completed its first line: where streams interleave, records are in order by it.
+    pub order: u64,
 }
 
 /// One log entry as its writer meant it. Borrows from the chunk (or from the assembler's buffer) until somebody keeps

@@ -25,6 +25,9 @@ const TAIL_BYTES: usize = 8 * 1024;
 /// So many records of a file's beginning are looked at for its first time stamp.
 const HEAD_RECORDS: u32 = 50;
 
+/// So many items wait for earlier records of other streams (two daemons in one syslog); then they are handed on.
+const MAX_WAITING: usize = 4096;
+
 /// What came of one record.
 #[derive(Debug)]
 pub enum Item {
@@ -103,6 +106,7 @@ pub fn scan(input: &Input, plan: &Plan, sink: &mut dyn Sink) -> Result<FileTotal
         let now = visit.now;
         stream.feed(&chunk, 0, now, |seen| visit.see(seen));
         visit.format = stream.resume().format;
+        visit.hand_on(stream.next_order());
         visit.check()?;
         visit
             .sink
@@ -111,6 +115,7 @@ pub fn scan(input: &Input, plan: &Plan, sink: &mut dyn Sink) -> Result<FileTotal
         chunks.recycle(chunk);
     }
     stream.close_all(|seen| visit.see(seen));
+    visit.hand_on(u64::MAX);
     visit.check()?;
     if let Some(last) = visit.last_stamp(chunks.tail()) {
         visit.totals.span.add(last);
@@ -176,6 +181,8 @@ struct Visit<'a> {
     totals: FileTotals,
     head_records: u32,
     latest: Option<jiff::Timestamp>,
+    /// Found, with the order of their records: where streams interleave, an earlier record may still be open.
+    waiting: Vec<(u64, Item)>,
     failed: Option<io::Error>,
     sink: &'a mut dyn Sink,
 }
@@ -208,6 +215,7 @@ impl<'a> Visit<'a> {
             totals: FileTotals::default(),
             head_records: 0,
             latest: None,
+            waiting: Vec::new(),
             failed: None,
             sink,
         }
@@ -219,10 +227,10 @@ impl<'a> Visit<'a> {
         }
         match seen {
             Seen::Exceptional(found) => {
-                let severity = found.severity;
+                let (severity, order) = (found.severity, found.place.order);
                 let (alert, at) = self.compose(*found);
                 if self.plan.wants(Some(severity), at) {
-                    self.failed = self.sink.take(Item::Exceptional(Box::new(alert))).err();
+                    self.waiting.push((order, Item::Exceptional(Box::new(alert))));
                 }
             }
             Seen::Unremarkable {
@@ -238,9 +246,22 @@ impl<'a> Visit<'a> {
                 if self.plan.all {
                     let (alert, at) = self.compose(keep(record, details(), Vec::new(), Level::Info));
                     if self.plan.wants(None, at) {
-                        self.failed = self.sink.take(Item::Unremarkable(Box::new(alert))).err();
+                        let order = record.place.order;
+                        self.waiting.push((order, Item::Unremarkable(Box::new(alert))));
                     }
                 }
+            }
+        }
+    }
+
+    /// Hands on, in order, what no record that is still to come precedes.
+    fn hand_on(&mut self, next_order: u64) {
+        self.waiting.sort_by_key(|(order, _)| *order);
+        let ready = self.waiting.partition_point(|(order, _)| *order < next_order);
+        let ready = ready.max(self.waiting.len().saturating_sub(MAX_WAITING));
+        for (_, item) in self.waiting.drain(..ready) {
+            if self.failed.is_none() {
+                self.failed = self.sink.take(item).err();
             }
         }
     }

@@ -326,6 +326,7 @@ pub(super) mod tests {
                 first_line: line,
                 last_line: line,
                 line_numbers: None,
+                order: 1,
             },
             line_numbers_known: true,
             before: vec![],

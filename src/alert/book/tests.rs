@@ -41,6 +41,7 @@ fn alert(fingerprint: &str, offset: u64, severity: Level, now: Now) -> Alert {
             first_line: 1,
             last_line: 1,
             line_numbers: None,
+            order: 1,
         },
         line_numbers_known: true,
         before: vec![],

@@ -58,6 +58,7 @@ impl Seen<'_> {
                 first_line: self.mark.number,
                 last_line: self.mark.last_number,
                 line_numbers: line_numbers(std::iter::once(self.mark.number).chain(self.pieces.iter().copied())),
+                order: self.mark.last_number,
             },
             level: self.mark.level,
             kind: Kind::Record,
@@ -232,6 +233,11 @@ impl Open {
         self.lines.first().map_or(0, |(mark, ..)| mark.number)
     }
 
+    /// As [`Place::order`].
+    pub fn order(&self) -> u64 {
+        self.lines.first().map_or(0, |(mark, ..)| mark.last_number)
+    }
+
     pub fn mark_truncated(&mut self) {
         self.truncated = true;
     }
@@ -294,6 +300,7 @@ impl Open {
                 first_line: first.number,
                 last_line: last.0.last_number,
                 line_numbers: line_numbers(numbers.iter().copied()),
+                order: first.last_number,
             },
             level: first.level.or((kind == Kind::Exception).then_some(Level::Error)),
             kind,

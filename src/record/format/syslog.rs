@@ -118,7 +118,7 @@ pub(super) fn parse(line: &[u8], strictness: Strictness) -> Option<Syslog<'_>> {
         return None;
     }
     if priority.is_some()
-        && let Some(parsed) = rfc5424(rest)
+        && let Some(parsed) = rfc5424(rest).or_else(|| versionless(rest))
     {
         return Some(Syslog { priority, ..parsed });
     }
@@ -184,6 +184,21 @@ fn rfc5424(rest: &[u8]) -> Option<Syslog<'_>> {
     if version.is_empty() || version.len() > 3 || version[0] == b'0' || !version.iter().all(u8::is_ascii_digit) {
         return None;
     }
+    fields_of_rfc5424(rest)
+}
+
+/// Junos writes RFC 5424 without its version: `2026-11-23T06:00:01.250Z host app 6589 - - text`. A process id, a nil
+/// and data or another nil in their places tell it from a message.
+fn versionless(rest: &[u8]) -> Option<Syslog<'_>> {
+    if rest.get(10) != Some(&b'T') {
+        return None;
+    }
+    let parsed = fields_of_rfc5424(rest)?;
+    let numbered = !parsed.procid.is_empty() && parsed.procid.iter().all(u8::is_ascii_digit);
+    (numbered && !parsed.stamp.is_empty() && !parsed.app.ends_with(b":")).then_some(parsed)
+}
+
+fn fields_of_rfc5424(rest: &[u8]) -> Option<Syslog<'_>> {
     let (stamp, rest) = word(rest);
     let stamp = nil(stamp);
     if !stamp.is_empty() && timestamp::scan(stamp).is_none_or(|(_, len)| len != stamp.len()) {

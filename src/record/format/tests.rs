@@ -47,6 +47,20 @@ fn rfc5424_gives_all_its_parts() {
 }
 
 #[test]
+fn rfc5424_without_its_version_is_read_too() {
+    let line = "<28>2026-05-22T14:59:09.250-03:00 mx204 lab:rpd 6589 - - bgp_accept: %DAEMON-4: refused";
+    let got = details(Format::Auto, line);
+    assert_eq!(got.message, "bgp_accept: %DAEMON-4: refused");
+    assert_eq!(
+        fields(&got),
+        json!({"host": "mx204", "app": "lab:rpd", "procid": "6589", "facility": "daemon"})
+    );
+    assert_eq!(time(&got).as_deref(), Some("2026-05-22T17:59:09.25Z"));
+    let told = details(Format::Auto, "<28>2026-05-22T14:59:09Z mx204 lab: 6589 - - left");
+    assert_eq!(told.message, "6589 - - left");
+}
+
+#[test]
 fn rfc3164_as_daemons_and_devices_write_it() {
     for (line, host, app, procid, message) in [
         (

@@ -174,3 +174,21 @@ fn runs_of_nuls_are_skipped_in_constant_memory_and_offsets_stay_true() {
     let after = (log.len() - "after\nERROR end\n".len()) as u64;
     assert_eq!(texts, [(0, "before"), (after, "after"), (after + 6, "ERROR end")]);
 }
+
+#[test]
+fn records_of_interleaved_streams_come_in_the_order_of_their_first_lines() {
+    let cri = |stream: &str, text: &str| format!("2026-11-23T06:00:01.000000001Z {stream} F {text}\n");
+    let log = [
+        cri("stderr", "java.lang.IllegalStateException: pool exhausted"),
+        cri("stdout", "one"),
+        cri("stderr", "\tat com.shop.Pool.take(Pool.java:7)"),
+        cri("stdout", "two"),
+        cri("stdout", "three"),
+        cri("stderr", "\tat com.shop.Cart.add(Cart.java:9)"),
+        cri("stderr", "next"),
+    ]
+    .concat();
+    let (_, records) = all(log.as_bytes());
+    let first_lines: Vec<_> = records.iter().map(|record| record.0).collect();
+    assert_eq!(first_lines, [1, 2, 4, 5, 7]);
+}
