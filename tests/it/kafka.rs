@@ -99,7 +99,7 @@ impl Broker {
         broker
     }
 
-    fn run(jars: &PathBuf, folder: &tempfile::TempDir) -> Child {
+    fn run(jars: &Path, folder: &tempfile::TempDir) -> Child {
         let log = fs::File::create(folder.path().join("broker.log")).expect("a new file");
         java(jars, folder)
             .args(["kafka.Kafka", "server.properties"])
