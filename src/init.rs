@@ -79,7 +79,13 @@ fn advise(survey: &Survey, output: Option<&Path>, advice: &mut dyn Write) -> std
         .map(|log| log.size_bytes)
         .sum();
     let size = draft::human_size(size);
-    writeln!(advice, "found {logs} logs ({size}), which make {sources} sources")?;
+    let plural = |count: usize| if count == 1 { "" } else { "s" };
+    writeln!(
+        advice,
+        "found {logs} log{} ({size}), which make {sources} source{}",
+        plural(logs),
+        plural(sources)
+    )?;
     if survey.cut_short {
         writeln!(
             advice,
