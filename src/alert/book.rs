@@ -114,14 +114,14 @@ impl Book {
             Some(group) if group.firing => self.go_on(group, alert, now),
             Some(group) => (
                 fire(alert, now, group.gap_ms),
-                Some((alert.id.clone(), Status::Firing, Reason::Again)),
+                Some((1, alert.id.clone(), Status::Firing, Reason::Again)),
             ),
             None => (
                 fire(alert, now, 0),
-                Some((alert.id.clone(), Status::Firing, Reason::New)),
+                Some((1, alert.id.clone(), Status::Firing, Reason::New)),
             ),
         };
-        let said = said.map(|(id, status, reason)| say(&key, &group, 1, id, status, reason));
+        let said = said.map(|(count, id, status, reason)| say(&key, &group, count, id, status, reason));
         self.put(key, group);
         self.forget_excess();
         said
@@ -178,7 +178,7 @@ impl Book {
     }
 
     /// One more record of a group that fires already.
-    fn go_on(&self, mut group: Group, alert: &Alert, now: Now) -> (Group, Option<(String, Status, Reason)>) {
+    fn go_on(&self, mut group: Group, alert: &Alert, now: Now) -> (Group, Option<(u64, String, Status, Reason)>) {
         let gap = now.boot_ms.saturating_sub(group.last_seen_ms);
         // An eighth of the newest gap: one pause among a hundred records does not move it far.
         group.gap_ms = if group.gap_ms == 0 {
@@ -192,7 +192,11 @@ impl Book {
         group.last_seen = group.last_seen.max(alert.last_seen);
         let worse = alert.severity > group.severity;
         group.severity = group.severity.max(alert.severity);
-        let said = worse.then(|| sequel(&mut group, Status::Repeated, Reason::Spiking, now));
+        let unsaid = group.unsaid;
+        let said = worse.then(|| {
+            let (id, status, reason) = sequel(&mut group, Status::Repeated, Reason::Spiking, now);
+            (unsaid, id, status, reason)
+        });
         (group, said)
     }
 

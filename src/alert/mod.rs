@@ -141,8 +141,6 @@ pub struct Settings {
     pub host_labels: BTreeMap<String, String>,
     pub context_before_lines: usize,
     pub context_after_lines: usize,
-    /// A delivery waits so long for the lines after.
-    pub context_wait: Duration,
     /// An alert that goes on is said again after so long.
     pub repeat_after: Duration,
     /// Silence after which an alert is resolved.
@@ -160,7 +158,6 @@ impl Default for Settings {
             host_labels: BTreeMap::new(),
             context_before_lines: 5,
             context_after_lines: 5,
-            context_wait: Duration::from_millis(500),
             repeat_after: Duration::from_secs(4 * 3600),
             resolve_after: Duration::from_secs(30 * 60),
             redact: Vec::new(),

@@ -33,7 +33,6 @@ pub(super) const OUTBOX_DEFAULT_BYTES: u64 = 16 * 1024 * 1024;
 /// Lines of context are kept in memory for each open file.
 const CONTEXT_LINES_MAX: usize = 100;
 /// A delivery waits for its context no longer than a person would.
-const CONTEXT_WAIT_MAX: Duration = Duration::from_secs(60);
 const THREADS_MAX: usize = 64;
 
 /// Keys (`*` for each item of a list) that are refused until they are built, but for the values named, which ask for
@@ -61,6 +60,7 @@ const NOT_BUILT: &[(&str, &[&str])] = &[
     ("analyzers.ai.severity", &[]),
     ("analyzers.ai.model", &[]),
     ("ai_service_url", &[]),
+    ("alerts.context.wait", &["0s", "0ms", "0"]),
     ("alerts.quiet", &[]),
     ("alerts.silences", &[]),
     ("alerts.heartbeat", &["off"]),
@@ -187,10 +187,6 @@ fn state_dir(key: &Key<String>, inputs: &mut Inputs) -> PathBuf {
 fn alerts(alerts: file::Alerts, host: file::Host, inputs: &mut Inputs) -> alert::Settings {
     let default = alert::Settings::default();
     let context = alerts.context.section();
-    let wait = span(&context.wait, default.context_wait);
-    if let (true, Some(at)) = (wait > CONTEXT_WAIT_MAX, context.wait.at()) {
-        inputs.fault(at, "a delivery cannot wait longer than 60s for its context", "");
-    }
     alert::Settings {
         host_name: host.name.get().cloned(),
         host_labels: words(&host.labels),
@@ -208,7 +204,6 @@ fn alerts(alerts: file::Alerts, host: file::Host, inputs: &mut Inputs) -> alert:
             CONTEXT_LINES_MAX,
             inputs,
         ),
-        context_wait: wait,
         repeat_after: positive(&alerts.repeat_after, default.repeat_after, inputs),
         resolve_after: positive(&alerts.resolve_after, default.resolve_after, inputs),
         redact: redact::redact(&alerts.redact, inputs),

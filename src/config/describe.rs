@@ -51,10 +51,9 @@ pub fn describe(settings: &Settings) -> String {
     out.line(
         "",
         &format!(
-            "with {} lines before and {} after (a delivery waits {} for them), times in {}",
+            "with {} lines before and {} after, times in {}",
             alert.context_before_lines,
             alert.context_after_lines,
-            say_span(alert.context_wait),
             zone_name(&alert.zone)
         ),
     );

@@ -46,16 +46,12 @@ impl Service {
                 .iter_mut()
                 .for_each(|source| source.collector.read_from = ReadFrom::Beginning);
         }
-        let metrics = Arc::new(Metrics::new(
-            settings.sources.iter().map(|source| &source.collector.name),
-            settings.alerters.iter().map(|alerter| &alerter.name),
-        ));
+        let metrics = Arc::new(metrics(&settings));
         let (to_keeper, inbox) = bounded(KEEPER_INBOX);
         let (batch_sender, batches) = bounded(BATCHES);
         let (spent_sender, spent) = bounded(SPENT_BUFFERS);
         let threads = 0..settings.analyzer_threads;
         let (event_senders, event_receivers): (Vec<_>, Vec<_>) = threads.map(|_| bounded(EVENTS_PER_ANALYZER)).unzip();
-
         let composer = composer(&mut state, &settings)?;
         let (mut collector, collector_stop) =
             collector(&mut state, &settings, options, &composer.host, event_senders, spent)?;
@@ -104,6 +100,11 @@ impl Service {
             _lock: lock,
         })
     }
+}
+
+fn metrics(settings: &Settings) -> Metrics {
+    let sources = settings.sources.iter().map(|source| &source.collector.name);
+    Metrics::new(sources, settings.alerters.iter().map(|alerter| &alerter.name))
 }
 
 /// The control socket, and the eventfd that ends its thread.

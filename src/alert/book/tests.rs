@@ -128,11 +128,13 @@ fn a_slow_alert_is_not_resolved_before_twice_its_usual_gap() {
 fn a_rise_in_severity_is_said_at_once() {
     let mut book = Book::new(&settings(), []);
     observe(&mut book, "a", 0, Level::Warn, at(0));
+    assert_eq!(observe(&mut book, "a", 1, Level::Warn, at(1)), None);
     assert_eq!(
-        observe(&mut book, "a", 1, Level::Fatal, at(1)),
-        Some((Status::Repeated, Reason::Spiking, 1))
+        observe(&mut book, "a", 2, Level::Fatal, at(2)),
+        Some((Status::Repeated, Reason::Spiking, 2)),
+        "with all that was counted since the firing"
     );
-    assert_eq!(observe(&mut book, "a", 2, Level::Fatal, at(2)), None);
+    assert_eq!(observe(&mut book, "a", 3, Level::Fatal, at(3)), None);
 }
 
 #[test]
