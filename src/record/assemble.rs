@@ -11,10 +11,10 @@ mod open;
 mod split;
 
 use super::format::LineReader;
-use super::{Multiline, Record, Settings};
+use super::{Level, Multiline, Record, Settings};
 use close::oldest;
 use grammar::{Course, Entry, GRAMMAR, Sight};
-use open::{Mark, Open, Seen, sight};
+use open::{Mark, Open, Seen, glimpse, is_coloured, sight};
 use std::borrow::Cow;
 
 /// So many streams of one file (two per container, as a rule) may have open lines; the longest untouched makes room.
@@ -346,6 +346,12 @@ impl Assembler {
     }
 
     fn enter(&mut self, held: Option<&Seen<'_>>, seen: &Seen<'_>) -> Entry {
+        // Most lines are sorted out by their first word, before the line that is held is looked at.
+        let alarm = held.is_some_and(|held| held.mark.level >= Some(Level::Warn));
+        if !GRAMMAR.may_enter(glimpse(seen), alarm) && !is_coloured(seen) {
+            self.courses.clear();
+            return Entry::Alone;
+        }
         let line = sight(seen, &mut self.scratch.0);
         let held: Option<Sight<'_>> = held.map(|held| sight(held, &mut self.scratch.1));
         GRAMMAR.enter(held, line, &mut self.courses)

@@ -6,7 +6,7 @@
 
 use crate::record::trace_rules::{BLANK, Rule, State, TABLES, TEXT, Table};
 use crate::record::{Language, Level};
-use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder, SetMatches};
 use std::sync::{LazyLock, OnceLock};
 
 /// The one grammar of the process.
@@ -96,10 +96,11 @@ impl Grammar {
         if first == b' ' || first == b'\t' || line.stamped {
             return true;
         }
-        if self.openings[usize::from(first)]
-            .iter()
-            .any(|opening| line.text.starts_with(opening))
-        {
+        if self.openings[usize::from(first)].iter().any(|opening| {
+            // Most fail here already, without a call.
+            let second = opening.get(1);
+            (second.is_none() || second == line.text.get(1)) && line.text.starts_with(opening)
+        }) {
             return true;
         }
         !line.headed && ((alarm && line.level.is_none()) || first == b'#' || telling_word(line.text))
@@ -124,7 +125,7 @@ impl Grammar {
                 let rule = &table.rules[usize::from(rule)];
                 let announced = alarm && table.announced;
                 let matched = if rule.pattern == TEXT {
-                    announced && self.is_text(line)
+                    announced && is_text(line, || self.begins_as(&found))
                 } else {
                     found.matched(at)
                 };
@@ -170,7 +171,7 @@ impl Grammar {
                 rule.from.contains(&course.state)
                     && allowed(table, rule, line, last_headed)
                     && match rule.pattern {
-                        TEXT => *text.get_or_insert_with(|| self.is_text(line)),
+                        TEXT => *text.get_or_insert_with(|| is_text(line, || self.begins(line))),
                         BLANK => line.text.is_empty(),
                         _ => transition.matches(line.text),
                     }
@@ -208,17 +209,17 @@ impl Grammar {
         if !self.may_enter(line, false) {
             return false;
         }
-        let (set, places) = self.entries.get_or_init(|| self.build_entries());
-        let found = set.matches(look(line.text));
+        let (set, _) = self.entries.get_or_init(|| self.build_entries());
+        self.begins_as(&set.matches(look(line.text)))
+    }
+
+    /// The same of a line that has been looked at.
+    fn begins_as(&self, found: &SetMatches) -> bool {
+        let (_, places) = self.entries.get_or_init(|| self.build_entries());
         places.iter().enumerate().any(|(at, &(table, rule))| {
             let rule = &TABLES[usize::from(table)].rules[usize::from(rule)];
             rule.sure && rule.from.contains(&State::Begin) && found.matched(at)
         })
-    }
-
-    /// Whether a line may stand inside a message: without a header or level of its own, and no beginning.
-    fn is_text(&self, line: Sight<'_>) -> bool {
-        !line.text.is_empty() && !line.headed && line.level.is_none() && !self.begins(line)
     }
 
     fn names(&self, text: &[u8]) -> bool {
@@ -280,6 +281,11 @@ fn allowed(table: &Table, rule: &Rule, line: Sight<'_>, last_headed: bool) -> bo
         return false;
     }
     !line.headed || (last_headed && rule.sure && rule.pattern.len() > 1)
+}
+
+/// Whether a line may stand inside a message: without a header or level of its own, and no beginning.
+fn is_text(line: Sight<'_>, begins: impl FnOnce() -> bool) -> bool {
+    !line.text.is_empty() && !line.headed && line.level.is_none() && !begins()
 }
 
 fn has_course(courses: &[Course], table: u8) -> bool {

@@ -314,29 +314,51 @@ impl Open {
 /// What the grammar sees of a line: the message where it has a header, else all of it; without colours (for which
 /// `scratch` serves), trailing blanks and a kernel stamp.
 pub(super) fn sight<'a>(seen: &'a Seen<'_>, scratch: &'a mut Vec<u8>) -> Sight<'a> {
+    let mut sight = glimpse(seen);
+    if memchr::memchr(0x1b, sight.text).is_some() {
+        strip_colours(sight.text, scratch);
+        sight.text = visible(scratch);
+    }
+    sight
+}
+
+/// The same with its colours, if it has any: cheaper, and enough to tell that a line without them is no part of a trace.
+pub(super) fn glimpse<'a>(seen: &'a Seen<'_>) -> Sight<'a> {
     let body = seen.body();
-    let (mut text, stamped) = match after_kernel_stamp(body) {
+    let (text, stamped) = match after_kernel_stamp(body) {
         Some(rest) => (rest, true),
         None if seen.mark.headed => (body.get(seen.mark.header_len..).unwrap_or(body), false),
         None => (body, false),
     };
-    if memchr::memchr(0x1b, text).is_some() {
-        strip_colours(text, scratch);
-        text = scratch;
-    }
-    text = text.trim_ascii_end();
-    // Python's first line stands behind whatever header its logger writes.
-    const TRACEBACK: &[u8] = b"Traceback (most recent call last):";
-    let before = text.strip_suffix(TRACEBACK).unwrap_or_default();
-    if before.ends_with(b" ") && !before.starts_with(b" ") && !before.ends_with(b"Group ") {
-        text = TRACEBACK;
-    }
     Sight {
-        text,
+        text: visible(text),
         headed: seen.mark.headed && !stamped,
         level: seen.mark.level,
         stamped,
     }
+}
+
+/// Whether colours stand where they hide what a line begins with, or what it is as a whole.
+pub(super) fn is_coloured(seen: &Seen<'_>) -> bool {
+    let body = seen.body();
+    memchr::memchr(0x1b, &body[..body.len().min(FIRST_WORDS_BYTES)]).is_some() || body.ends_with(b"m")
+}
+
+/// Whoever colours a line begins at its head or at its first word.
+const FIRST_WORDS_BYTES: usize = 96;
+
+/// Without trailing blanks, and without whatever header a logger writes before Python's first line.
+fn visible(text: &[u8]) -> &[u8] {
+    const TRACEBACK: &[u8] = b"Traceback (most recent call last):";
+    let text = text.trim_ascii_end();
+    if text.last() != Some(&b':') {
+        return text;
+    }
+    let before = text.strip_suffix(TRACEBACK).unwrap_or_default();
+    if before.ends_with(b" ") && !before.starts_with(b" ") && !before.ends_with(b"Group ") {
+        return TRACEBACK;
+    }
+    text
 }
 
 /// Behind `[   12.345678] `, with or without `<4>` before and `[  T123]` behind it.

@@ -59,6 +59,8 @@ const RULES: &[Rule] = &[
     held(&[Begin], RULER, Ruler),
     tells(&[Begin, Ruler], SANITIZER, Block),
     tells(&[Ruler], r"^(?:WARNING: |\[ BUG: |\[ INFO: |INFO: |UBSAN: )", Block),
+    // Lockdep draws a line below its title.
+    sure(&[Block], r"^-{20,}$", Block),
     sure(&[Block], RULER, End),
     tells(&[Begin], CUT, Frames),
     tells(&[Begin], REPORT, Frames),

@@ -38,7 +38,7 @@ pub(super) const TABLE: Table = Table {
 };
 
 const RULER: &str = r"^={18,}$";
-const SANITIZER: &str = r"^==\d+== ?(?:ERROR|WARNING): \w*Sanitizer";
+const SANITIZER: &str = r"^==\d+== ?(?:ERROR|WARNING): (?:\w*Sanitizer|libFuzzer: )";
 const FRAME: &str = r"^\s*#\d+\s+(?:0x[0-9a-f]+|pc [0-9a-f]+|\S+ \(.*\) at )";
 const MAP: &str = r"^[0-9a-f]{6,}-[0-9a-f]{6,} [rwxps\-]{4} ";
 
@@ -54,7 +54,7 @@ const RULES: &[Rule] = &[
     sure(&[Block], r"^==\d+==\s*ABORTING", End),
     sure(
         &[Block, Caret],
-        r"^==\d+==|^\s+\S|^(?:READ|WRITE|SCARINESS|SUMMARY|Shadow byte|=>0x|Hint|HINT|\w+Sanitizer can not|DEDUP_TOKEN|Uninitialized value|Direct leak|Indirect leak|Thread T|0x[0-9a-f]+ is located|freed by|previously allocated|allocated by|Address 0x|MS: )",
+        r"^==\d+==|^\s+\S|^(?:READ|WRITE|SCARINESS|SUMMARY|NOTE: libFuzzer|Shadow byte|=>0x|Hint|HINT|\w+Sanitizer can not|DEDUP_TOKEN|Uninitialized value|Direct leak|Indirect leak|Thread T|0x[0-9a-f]+ is located|freed by|previously allocated|allocated by|Address 0x|MS: )",
         Block,
     ),
     held(&[Block], BLANK, Block),
@@ -83,7 +83,7 @@ const RULES: &[Rule] = &[
     ),
     sure(
         &[Source],
-        r"^=+ (?:Backtrace|Memory map): =+$|^\S+\(.*\)? ?\[0x[0-9a-f]+\]$",
+        r"^=+ (?:Backtrace|Memory map): =+$|^\S+?(?:\(.*\))? ?\[0x[0-9a-f]+\]$",
         Source,
     ),
     sure(&[Source], MAP, Source),
@@ -129,9 +129,10 @@ const RULES: &[Rule] = &[
     tells(&[Begin], r"^(?:\*\*\* ){5,}", Properties),
     sure(
         &[Properties],
-        r"^(?:Build fingerprint|Revision|ABI|Timestamp|Process uptime|Cmdline|pid|uid|signal \d|Abort message|backtrace|stack|memory near|memory map|Cause): ?|^\s+\S|^backtrace:|^\s*#\d+ pc ",
+        r"^(?:Build fingerprint|Revision|ABI|Timestamp|Process uptime|Cmdline|pid|uid|Abort message|backtrace|stack|memory near|memory map|Cause): ?|^signal \d+ \(|^\s+\S|^backtrace:|^\s*#\d+ pc ",
         Properties,
     ),
+    held(&[Properties], BLANK, Properties),
     tells(&[Line], r"^\s*#\d\d pc [0-9a-f]{8,}", Function),
     sure(&[Function], r"^\s*#\d\d pc [0-9a-f]{8,}", Function),
     sure(&[Begin], r"^Segmentation fault(?: \(core dumped\))?$", End),
