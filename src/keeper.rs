@@ -33,6 +33,10 @@ const CHECKPOINT_AGE_MAX: Duration = Duration::from_secs(5);
 const BATCHES_PER_COMMIT_MAX: usize = 32;
 /// … or so many bytes of alerts.
 const BYTES_PER_COMMIT_MAX: usize = 2 * 1024 * 1024;
+/// A source lags while more than this is unread: less may be half a line that its writer has not ended.
+const LAG_BYTES_MAX: u64 = 256 * 1024;
+/// The first batch of a file that has something to read comes within this.
+const FIRST_BATCH_MAX: Duration = Duration::from_secs(10);
 /// The longest that a batch waits for company.
 const GATHER_MAX: Duration = Duration::from_millis(50);
 /// After a failed commit.
@@ -51,6 +55,13 @@ pub struct Parts {
     /// Each alerter with its bell.
     pub alerters: Vec<(alerter::Settings, Sender<()>)>,
     pub metrics: Arc<Metrics>,
+}
+
+/// How long the couriers have at the end.
+#[derive(Debug, Clone, Copy)]
+pub enum CouriersEnd {
+    After(Duration),
+    At(Instant),
 }
 
 #[derive(Debug)]
@@ -80,7 +91,15 @@ struct File {
     checkpoint: Checkpoint,
     source: Arc<str>,
     lag_bytes: u64,
+    /// Opened with bytes that nobody has seen yet: until its first batch (or a while, since they may be half a line).
+    unread_since: Option<Instant>,
     closed: bool,
+}
+
+impl File {
+    fn lags(&self) -> bool {
+        self.lag_bytes > LAG_BYTES_MAX || self.unread_since.is_some_and(|since| since.elapsed() < FIRST_BATCH_MAX)
+    }
 }
 
 /// One alerter's outbox, seen from here.
@@ -107,7 +126,7 @@ impl Keeper {
         } = parts;
         let now = now();
         let boot_id = boot_id();
-        let groups = pending::load_groups(&state, &boot_id, now)?;
+        let (groups, carried_over) = pending::load_groups(&state, &boot_id, now)?;
         let fill = outbox::fill(state.connection())?;
         let queues = alerters
             .into_iter()
@@ -122,8 +141,12 @@ impl Keeper {
                 }
             })
             .collect();
+        let mut book = Book::new(&alert, groups);
+        if carried_over {
+            book.touch_all();
+        }
         Ok(Self {
-            book: Book::new(&alert, groups),
+            book,
             state,
             composer,
             labels,
@@ -144,17 +167,18 @@ impl Keeper {
         for file in opened {
             self.open_file(file.file, Box::new(file));
         }
+        self.pending.checkpoints_due = true;
         self.commit()
     }
 
-    /// Until `batches` is closed and drained, or (while an outbox blocks the reading) `give_up` is closed; then the couriers are told to finish, and what they say within
-    /// `couriers_deadline` is still written.
+    /// Until `batches` is closed and drained, or (while an outbox blocks the reading) `give_up` is closed; then the couriers are told to finish, and what they say in
+    /// time is still written.
     pub fn run(
         mut self,
         batches: Receiver<Message>,
         inbox: &Receiver<Inbox>,
         give_up: &Receiver<()>,
-        couriers_deadline: Duration,
+        couriers: CouriersEnd,
     ) -> Result<()> {
         self.ring_all();
         loop {
@@ -182,16 +206,19 @@ impl Keeper {
         }
         // Analyzers that still have something find their channel closed: it is read again by the next start.
         drop(batches);
-        self.finish(inbox, couriers_deadline)
+        self.finish(inbox, couriers)
     }
 
-    fn finish(mut self, inbox: &Receiver<Inbox>, couriers_deadline: Duration) -> Result<()> {
+    fn finish(mut self, inbox: &Receiver<Inbox>, couriers: CouriersEnd) -> Result<()> {
         self.commit_or_wait();
         // Dropping the bells tells the couriers to finish; their inbox closes when the last one has.
         self.queues
             .iter_mut()
             .for_each(|queue| queue.bell = crossbeam_channel::bounded(1).0);
-        let until = Instant::now() + couriers_deadline;
+        let until = match couriers {
+            CouriersEnd::After(deadline) => Instant::now() + deadline,
+            CouriersEnd::At(until) => until,
+        };
         loop {
             let left = until.saturating_duration_since(Instant::now());
             select_biased! {
@@ -307,6 +334,7 @@ impl Keeper {
             lag_bytes,
             observed_at,
         } = batch;
+        let is_first = opened.is_some();
         if let Some(opened) = opened {
             self.open_file(file, opened);
         }
@@ -324,6 +352,9 @@ impl Keeper {
         known.checkpoint.resume = resume;
         known.checkpoint.updated_ms = observed_at.as_millisecond();
         known.lag_bytes = lag_bytes;
+        if !is_first {
+            known.unread_since = None;
+        }
         known.closed = closed;
         self.pending.touch(file);
     }
@@ -340,6 +371,7 @@ impl Keeper {
             row,
             ..
         } = *opened;
+        let unread = file_state.size_seen > resume.committed_to;
         let checkpoint = Checkpoint {
             source: source.to_string(),
             path,
@@ -354,6 +386,7 @@ impl Keeper {
                 checkpoint,
                 source,
                 lag_bytes: 0,
+                unread_since: unread.then(Instant::now),
                 closed: false,
             },
         );
@@ -401,9 +434,10 @@ fn ring(queue: &Queue) {
 /// Both clocks of an alert's life.
 fn now() -> Now {
     let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    let boot_ms = u64::try_from(boot.tv_sec).unwrap_or(0) * 1000 + u64::try_from(boot.tv_nsec).unwrap_or(0) / 1_000_000;
+    let since_boot_ms =
+        u64::try_from(boot.tv_sec).unwrap_or(0) * 1000 + u64::try_from(boot.tv_nsec).unwrap_or(0) / 1_000_000;
     Now {
-        boot_ms,
+        boot_ms: book::BEFORE_BOOT_MS + since_boot_ms,
         wall: jiff::Timestamp::now(),
     }
 }

@@ -14,10 +14,16 @@ use std::time::Duration;
 /// Groups kept; beyond it the group that was silent for longest is forgotten (and would fire as new).
 pub const GROUPS_MAX: usize = 10_000;
 
+/// Ten years: longer than any timer.
+pub const BEFORE_BOOT_MS: u64 = 10 * 365 * 24 * 3600 * 1000;
+/// While a source lags, its groups are looked at so often.
+const LOOK_AGAIN_MS: u64 = 1000;
+
 /// The two clocks of an alert's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
-    /// CLOCK_BOOTTIME in milliseconds: counts while the host sleeps, never jumps.
+    /// CLOCK_BOOTTIME in milliseconds: counts while the host sleeps, never jumps. Counted from [`BEFORE_BOOT_MS`] before
+    /// the boot, so that what was seen before it has a time too.
     pub boot_ms: u64,
     pub wall: jiff::Timestamp,
 }
@@ -71,6 +77,8 @@ pub struct Book {
     groups: BTreeMap<Key, Group>,
     /// Groups by the moment at which something may have to be said of them.
     timers: BTreeSet<(u64, Key)>,
+    /// Nothing is due before: a source lags.
+    look_again_ms: u64,
     repeat_after_ms: u64,
     resolve_after_ms: u64,
     dirty: BTreeSet<Key>,
@@ -131,6 +139,9 @@ impl Book {
     /// silence only counts then.
     pub fn due(&mut self, now: Now, caught_up: &dyn Fn(&str) -> bool) -> Vec<Said> {
         let mut said = Vec::new();
+        if now.boot_ms < self.look_again_ms {
+            return said;
+        }
         let due: Vec<_> = self
             .timers
             .iter()
@@ -145,6 +156,7 @@ impl Book {
             if !caught_up(&key.source) {
                 // Nothing is known about silence yet: look again in a while, as if the record had just been seen.
                 group.last_seen_ms = now.boot_ms;
+                self.look_again_ms = now.boot_ms + LOOK_AGAIN_MS;
             } else if let Some(message) = self.time_passed(&key, &mut group, now) {
                 said.push(message);
             }
@@ -155,7 +167,11 @@ impl Book {
 
     /// When [`Book::due`] has something to do next, on CLOCK_BOOTTIME.
     pub fn next_due_ms(&self) -> Option<u64> {
-        self.timers.first().map(|(at, _)| *at).filter(|at| *at != u64::MAX)
+        self.timers
+            .first()
+            .map(|(at, _)| *at)
+            .filter(|at| *at != u64::MAX)
+            .map(|at| at.max(self.look_again_ms))
     }
 
     /// Groups that changed and keys that were forgotten since the last call: what the next commit writes.
@@ -165,6 +181,11 @@ impl Book {
             .into_iter()
             .filter_map(|key| self.groups.get(&key).cloned().map(|group| (key, group)));
         (changed.collect(), std::mem::take(&mut self.forgotten))
+    }
+
+    /// All groups are written by the next commit: their times were carried over.
+    pub fn touch_all(&mut self) {
+        self.dirty = self.groups.keys().cloned().collect();
     }
 
     /// The commit failed: these changes are to be written by the next one.

@@ -277,14 +277,18 @@ fn write_groups(
     lives: &[(Key, Group)],
     forgotten: &[Key],
 ) -> Result<()> {
-    for (key, sample) in begins {
+    // In this order: a key that was forgotten may have begun again, one that had begun may have been forgotten.
+    for key in forgotten {
+        groups::forget(connection, key)?;
+    }
+    for (key, sample) in begins
+        .iter()
+        .filter(|(begun, _)| lives.iter().any(|(key, _)| key == begun))
+    {
         groups::begin(connection, key, sample)?;
     }
     for (key, group) in lives {
         groups::save_life(connection, key, group)?;
-    }
-    for key in forgotten {
-        groups::forget(connection, key)?;
     }
     Ok(())
 }
@@ -297,19 +301,21 @@ fn write_clocks(connection: &Connection, boot_id: &str, now: Now) -> Result<()> 
     Ok(())
 }
 
-/// The groups of the state, their clock readings carried over if they were written in another boot.
-pub fn load_groups(state: &State, boot_id: &str, now: Now) -> Result<Vec<(Key, Group)>> {
+/// The groups of the state, and whether their clock readings were carried over because another boot wrote them.
+pub fn load_groups(state: &State, boot_id: &str, now: Now) -> Result<(Vec<(Key, Group)>, bool)> {
     let mut groups = groups::load(state.connection())?;
     let clocks: Option<(String, u64, jiff::Timestamp)> = state
         .meta(CLOCKS)?
         .map(|value| serde_json::from_str(&value))
         .transpose()?;
+    let mut carried_over = false;
     if let Some((written_boot, boot_ms, wall)) = clocks
         && written_boot != boot_id
     {
+        carried_over = true;
         groups
             .iter_mut()
             .for_each(|(_, group)| book::carry_over(group, Now { boot_ms, wall }, now));
     }
-    Ok(groups)
+    Ok((groups, carried_over))
 }

@@ -108,7 +108,7 @@ impl Keeper {
         let lagging: Vec<&str> = self
             .files
             .values()
-            .filter(|file| file.lag_bytes > 0)
+            .filter(|file| file.lags())
             .map(|file| &*file.source)
             .collect();
         let said = self.book.due(now(), &|source| !lagging.contains(&source));

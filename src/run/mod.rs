@@ -19,7 +19,7 @@ use crate::cli::RunOptions;
 use crate::collector::{self, Collector};
 use crate::config::Settings;
 use crate::control::Control;
-use crate::keeper::{self, Keeper};
+use crate::keeper::{self, CouriersEnd, Keeper};
 use crate::state::{self, Lock};
 use anyhow::{Context, Result, bail};
 use crossbeam_channel::{Receiver, bounded, select};
@@ -88,10 +88,9 @@ impl Service {
             started,
             _lock,
         } = self;
-        let couriers_deadline = if options.once {
-            options.deadline.saturating_sub(started.elapsed())
-        } else {
-            COURIERS_DEADLINE
+        let (couriers_end, drain_until) = match options.once {
+            true => (CouriersEnd::At(started + options.deadline), started + options.deadline),
+            false => (CouriersEnd::After(COURIERS_DEADLINE), started),
         };
         let mut threads = Threads::default();
         for courier in couriers {
@@ -99,9 +98,7 @@ impl Service {
             threads.spawn(&name, move || courier.run())?;
         }
         let (patience, give_up) = bounded::<()>(0);
-        let keeper = threads.spawn_with("keeper", move || {
-            keeper.run(batches, &inbox, &give_up, couriers_deadline)
-        })?;
+        let keeper = threads.spawn_with("keeper", move || keeper.run(batches, &inbox, &give_up, couriers_end))?;
         for worker in workers {
             threads.spawn("analyzer", move || worker.run())?;
         }
@@ -123,11 +120,13 @@ impl Service {
         // The keeper ends when the analyzers have, and those when the collector has; couriers and control are ended by it
         // and by us, so that its inbox closes.
         rustix::io::write(&control_stop, &1u64.to_ne_bytes()).context("ringing the control thread")?;
-        let outcome = keeper.recv_timeout(DRAIN_DEADLINE).or_else(|_| {
-            log::debug!("an outbox blocks the reading: what is not taken yet is read again by the next start");
-            drop(patience);
-            keeper.recv()
-        });
+        let outcome = keeper
+            .recv_deadline(drain_until.max(Instant::now() + DRAIN_DEADLINE))
+            .or_else(|_| {
+                log::debug!("an outbox blocks the reading: what is not taken yet is read again by the next start");
+                drop(patience);
+                keeper.recv()
+            });
         let outcome = outcome.context("the keeper ended without a word")?;
         log::info!("stopped");
         outcome.map(|()| Ended::Done)

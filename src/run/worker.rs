@@ -73,6 +73,10 @@ impl Worker {
     fn follow(&self, files: &mut HashMap<FileKey, File>, started: &Started) -> Result<(), KeeperGone> {
         loop {
             let next_close_ms = files.values().filter_map(|file| file.stream.next_close_ms()).min();
+            if next_close_ms.is_some_and(|at| at <= started.ms()) {
+                self.close_silent(files, started.ms())?;
+                continue;
+            }
             let wait = next_close_ms.map_or(IDLE, |at| Duration::from_millis(at.saturating_sub(started.ms())));
             match self.events.recv_timeout(wait) {
                 Ok(event) => self.handle(files, event, started.ms())?,

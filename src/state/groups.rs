@@ -52,7 +52,14 @@ pub fn load(connection: &Connection) -> Result<Vec<(Key, Group)>> {
     let mut groups = Vec::new();
     while let Some(row) = rows.next()? {
         let (source, fingerprint, life): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        let group = serde_json::from_str(&life).with_context(|| format!("the group {fingerprint}"))?;
+        let group = match serde_json::from_str(&life) {
+            Ok(group) => group,
+            // Of another version, or damaged: it fires as new, which is better than not to start.
+            Err(error) => {
+                log::error!("the group {fingerprint} in the state cannot be read, and begins anew: {error}");
+                continue;
+            }
+        };
         groups.push((
             Key {
                 source: source.into(),

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -105,6 +105,8 @@ impl State {
             None
         };
         let mut connection = connect(&database).with_context(|| format!("opening {}", database.display()))?;
+        fs::set_permissions(&database, fs::Permissions::from_mode(0o640))
+            .with_context(|| format!("setting the mode of {}", database.display()))?;
         schema::migrate(&mut connection, &database)?;
         Ok((
             Self {

@@ -109,19 +109,19 @@ pub fn trim_dead(connection: &Connection, alerter: &str) -> Result<()> {
 /// Removes the least important deliveries that wait for an alerter until `bytes` are freed: superseded ones of the same
 /// fingerprint first (with `compact`), then the lowest severity, oldest first. Returns how many went and their bytes.
 pub fn shed(connection: &Connection, alerter: &str, bytes: u64, compact: bool) -> Result<(u64, u64)> {
-    // Superseded: neither the first nor the last waiting message of its fingerprint.
-    let order = if compact {
-        "ORDER BY (seq = (SELECT min(seq) FROM outbox i WHERE i.alerter = o.alerter AND i.fingerprint = o.fingerprint AND i.state != 'dead')
-            OR seq = (SELECT max(seq) FROM outbox i WHERE i.alerter = o.alerter AND i.fingerprint = o.fingerprint AND i.state != 'dead')),
-          severity, seq"
+    // Superseded: neither the first nor the last waiting message of its fingerprint. The ends are found once, by a join:
+    // asked for row by row they took a minute of a queue of 8,000.
+    let sql = if compact {
+        "SELECT seq, length(CAST(payload AS BLOB)) FROM outbox o JOIN
+           (SELECT fingerprint AS of, min(seq) AS first, max(seq) AS last FROM outbox
+            WHERE alerter = ?1 AND state != 'dead' GROUP BY fingerprint) ON of = o.fingerprint
+         WHERE alerter = ?1 AND state != 'dead' ORDER BY seq IN (first, last), severity, seq LIMIT 10000"
     } else {
-        "ORDER BY seq"
+        "SELECT seq, length(CAST(payload AS BLOB)) FROM outbox WHERE alerter = ?1 AND state != 'dead'
+         ORDER BY seq LIMIT 10000"
     };
-    let sql = format!(
-        "SELECT seq, length(CAST(payload AS BLOB)) FROM outbox o WHERE alerter = ?1 AND state != 'dead' {order} LIMIT 10000"
-    );
     let (mut count, mut freed) = (0, 0);
-    let mut statement = connection.prepare_cached(&sql)?;
+    let mut statement = connection.prepare_cached(sql)?;
     let victims: Vec<(i64, u64)> = statement
         .query_map([alerter], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;

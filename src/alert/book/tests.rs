@@ -16,7 +16,7 @@ fn settings() -> Settings {
 fn at(minutes: u64) -> Now {
     let wall = jiff::Timestamp::from_millisecond(1_795_000_000_000 + (minutes * MINUTE_MS) as i64).unwrap();
     Now {
-        boot_ms: 1_000_000 + minutes * MINUTE_MS,
+        boot_ms: BEFORE_BOOT_MS + minutes * MINUTE_MS,
         wall,
     }
 }
@@ -142,6 +142,11 @@ fn nothing_is_resolved_while_its_source_lags() {
     let mut book = Book::new(&settings(), []);
     observe(&mut book, "a", 0, Level::Error, at(0));
     assert!(book.due(at(600), &|_| false).is_empty());
+    assert_eq!(
+        book.next_due_ms(),
+        Some(at(600).boot_ms + 30 * MINUTE_MS),
+        "no spinning meanwhile"
+    );
     assert_eq!(due(&mut book, at(601)), []);
     assert_eq!(due(&mut book, at(630)), [(Status::Resolved, Reason::Quiet, 0)]);
 }
@@ -184,17 +189,12 @@ fn after_a_reboot_timers_go_on_by_the_wall_clock() {
     observe(&mut book, "a", 0, Level::Error, at(0));
     let (mut groups, _) = book.take_changes();
     // Twenty minutes later the host has been up for one minute.
-    let now = Now {
-        boot_ms: MINUTE_MS,
-        wall: at(20).wall,
-    };
-    carry_over(&mut groups[0].1, at(0), now);
-    let mut book = Book::new(&settings(), groups);
-    let later = |minutes: u64| Now {
-        boot_ms: minutes * MINUTE_MS,
+    let up = |minutes: u64| Now {
+        boot_ms: BEFORE_BOOT_MS + minutes * MINUTE_MS,
         wall: at(19 + minutes).wall,
     };
-    // The clock readings saturate at the boot: silence cannot be longer than the uptime.
-    assert_eq!(due(&mut book, later(29)), []);
-    assert_eq!(due(&mut book, later(30)).len(), 1);
+    carry_over(&mut groups[0].1, at(0), up(1));
+    let mut book = Book::new(&settings(), groups);
+    assert_eq!(due(&mut book, up(10)), []);
+    assert_eq!(due(&mut book, up(11)).len(), 1, "thirty minutes after it was seen");
 }
