@@ -41,6 +41,8 @@ const FIRST_BATCH_MAX: Duration = Duration::from_secs(10);
 const GATHER_MAX: Duration = Duration::from_millis(50);
 /// After a failed commit.
 const COMMIT_RETRY: Duration = Duration::from_secs(1);
+/// How often `heartbeat` is touched: a third of the age at which a supervisor takes the service for stuck.
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(60);
 /// How often `state.db.prev` is written, if anything was committed since.
 const BACKUP_EVERY: Duration = Duration::from_secs(3600);
 
@@ -80,6 +82,7 @@ pub struct Keeper {
     /// So long after a commit more is waited for before the next.
     busy_until: Option<Instant>,
     backed_up: Instant,
+    beaten: Option<Instant>,
     boot_id: String,
 }
 
@@ -158,6 +161,7 @@ impl Keeper {
             started: Instant::now(),
             busy_until: None,
             backed_up: Instant::now(),
+            beaten: None,
             boot_id,
         })
     }
@@ -203,6 +207,7 @@ impl Keeper {
                 self.commit_or_wait();
             }
             self.back_up_if_due();
+            self.beat();
         }
         // Analyzers that still have something find their channel closed: it is read again by the next start.
         drop(batches);
@@ -275,11 +280,11 @@ impl Keeper {
             .book
             .next_due_ms()
             .map(|due_ms| Duration::from_millis(due_ms.saturating_sub(now().boot_ms)));
-        [timer, self.pending.due_in(), Some(BACKUP_EVERY)]
+        [timer, self.pending.due_in(), Some(HEARTBEAT_EVERY)]
             .into_iter()
             .flatten()
             .min()
-            .unwrap_or(BACKUP_EVERY)
+            .unwrap_or(HEARTBEAT_EVERY)
     }
 
     fn handle(&mut self, message: Inbox) {
@@ -407,6 +412,17 @@ impl Keeper {
                     log::error!("reading stops until the state can be written: {error:#}");
                 }
             }
+        }
+    }
+
+    /// Touches `heartbeat`, also when idle or blocked: it says that this thread answers.
+    fn beat(&mut self) {
+        if self.beaten.is_some_and(|at| at.elapsed() < HEARTBEAT_EVERY) {
+            return;
+        }
+        self.beaten = Some(Instant::now());
+        if let Err(error) = std::fs::write(self.state.directory().join("heartbeat"), "") {
+            log::warn!("the heartbeat cannot be written: {error}");
         }
     }
 

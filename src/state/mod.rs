@@ -140,6 +140,11 @@ impl State {
         Ok(outcome)
     }
 
+    /// The state directory.
+    pub fn directory(&self) -> &Path {
+        self.database.parent().unwrap_or(Path::new("."))
+    }
+
     /// For reading by the writer itself.
     pub fn connection(&self) -> &Connection {
         &self.connection
