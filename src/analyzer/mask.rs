@@ -360,8 +360,8 @@ fn is_ip(token: &[u8]) -> bool {
         return false;
     }
     std::str::from_utf8(address).is_ok_and(|text| {
-        let v4 = text.parse::<std::net::Ipv4Addr>().is_ok();
-        v4 || (text.contains(':') && text.parse::<std::net::Ipv6Addr>().is_ok())
+        let v4 = text.parse::<core::net::Ipv4Addr>().is_ok();
+        v4 || (text.contains(':') && text.parse::<core::net::Ipv6Addr>().is_ok())
     })
 }
 
