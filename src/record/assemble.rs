@@ -254,6 +254,13 @@ impl Assembler {
                     sink(before.as_record(), &self.reader);
                     self.begin_trace(&seen, sure, false);
                 }
+                // The bound is kept in one place: there.
+                Entry::Joins { .. } if before.text.len() + seen.text.len() >= self.settings.max_record_bytes => {
+                    let open = self.fresh(&before);
+                    self.open.push(open);
+                    self.courses.clear();
+                    return self.take(seen, ahead, sink);
+                }
                 Entry::Joins { sure } => {
                     let mut open = self.fresh(&before);
                     self.join(&mut open, &seen, sure);

@@ -230,6 +230,18 @@ fn a_record_that_is_too_long_is_cut_and_reading_goes_on() {
 }
 
 #[test]
+fn a_head_and_its_first_frame_are_no_longer_than_a_record() {
+    let settings = Settings {
+        max_record_bytes: 40,
+        ..Settings::default()
+    };
+    let text = "ERROR checkout has failed: exception\n\tat com.shop.Cart.add(Cart.java:12)\nnext\n";
+    let whole = records_of(&settings, text.as_bytes(), &[]);
+    assert!(whole.iter().all(|record| record.text.len() <= 40), "{whole:#?}");
+    assert_eq!(whole, records_of(&settings, text.as_bytes(), &[1]));
+}
+
+#[test]
 fn a_configured_start_joins_what_follows_and_off_joins_nothing() {
     let text = "stray\n[D] one\n  more\n[D] two\n\ttail\n";
     let start = regex::bytes::Regex::new(r"^\[D\]").expect("a pattern");

@@ -38,7 +38,7 @@ pub(super) const TABLE: Table = Table {
 };
 
 const RULER: &str = r"^={18,}$";
-const SANITIZER: &str = r"^==\d+== ?(?:ERROR|WARNING): (?:\w*Sanitizer|libFuzzer: )";
+const SANITIZER: &str = r"^==\d+== ?(?:ERROR|WARNING): \w*Sanitizer";
 const FRAME: &str = r"^\s*#\d+\s+(?:0x[0-9a-f]+|pc [0-9a-f]+|\S+ \(.*\) at )";
 const MAP: &str = r"^[0-9a-f]{6,}-[0-9a-f]{6,} [rwxps\-]{4} ";
 
@@ -48,6 +48,8 @@ const RULES: &[Rule] = &[
     tells(&[Begin], r"^\w+Sanitizer:DEADLYSIGNAL$", Head),
     sure(&[Head], RULER, Head),
     tells(&[Begin, Ruler, Head], SANITIZER, Block),
+    // Behind the trace of a language it tells no more than that the fuzzer has seen it.
+    held(&[Begin], r"^==\d+== ?ERROR: libFuzzer: ", Block),
     tells(&[Begin, Ruler], r"^(?:WARNING|ERROR): \w+Sanitizer: ", Caret),
     tells(&[Begin], r"^\S+:\d+:\d+: runtime error: .*", Tail),
     sure(&[Caret], RULER, End),
