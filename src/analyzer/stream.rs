@@ -141,6 +141,7 @@ impl Stream {
             history: history.make_contiguous(),
             chunk,
         };
+        assembler.follow(chunk.newline);
         assembler.feed(
             &chunk.bytes[range.clone()],
             offset,

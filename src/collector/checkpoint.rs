@@ -1,6 +1,7 @@
 //! What outlives the process: where reading of a file goes on, what makes it the same file, and its ledger.
 
 use super::ledger::Ledger;
+use super::lines::{Limits, Newline};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -46,6 +47,21 @@ pub struct FileState {
     pub finished: bool,
     /// At this offset the rest of a line that was cut goes on: it is skipped up to its newline.
     pub cut_at: Option<u64>,
+    /// What its byte order mark says; none: it has none, and its source's encoding holds.
+    pub marked: Option<Newline>,
+}
+
+impl FileState {
+    /// How this file is split, in a source of these limits; `read`: what it holds at `offset`.
+    pub(super) fn limits(&mut self, limits: Limits, offset: u64, read: &[u8]) -> Limits {
+        if offset == 0 {
+            self.marked = Newline::marked_by(read);
+        }
+        Limits {
+            newline: self.marked.unwrap_or(limits.newline),
+            ..limits
+        }
+    }
 }
 
 /// What makes a file the same file.

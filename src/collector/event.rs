@@ -1,6 +1,7 @@
 //! What the collector tells the analyzers, in order, file by file.
 
 use super::checkpoint::{FileState, Resume};
+use super::lines::Newline;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,6 +18,8 @@ pub struct Chunk {
     /// Complete lines, newlines included (the last one may lack it when the file has ended, the line was cut, or NULs
     /// follow). May be empty: then only `end_offset` has moved.
     pub bytes: Vec<u8>,
+    /// How its lines end: its source's encoding says it, or the file's byte order mark.
+    pub newline: Newline,
     /// Raw offset behind this chunk: beyond `offset + bytes.len()` where the rest of a line was skipped (`cut`) or a hole
     /// of NULs was.
     pub end_offset: u64,

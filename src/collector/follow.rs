@@ -243,13 +243,15 @@ impl Followed {
         }
         self.saw_size(size);
         let from = self.position;
-        let wanted = CHUNK_BYTES.max(limits.window_bytes());
+        // One more: a byte order mark may show that newlines are wider than thought.
+        let wanted = CHUNK_BYTES.max(limits.window_bytes() + 1);
         buffer.reserve_exact(wanted);
         let read = rustix::io::pread(file, rustix::buffer::spare_capacity(buffer), from)?;
         // After the read: what was truncated before it is noticed here, and what is truncated later does no harm.
         let Some(before) = self.verified_tail(file)? else {
             return Ok(Step::Restarted);
         };
+        let limits = self.state.limits(limits, from, buffer);
         self.saw_size(from + read as u64);
         let whole = from + read as u64 >= self.state.size_seen;
         let skipping = self.state.cut_at == Some(from);
@@ -292,11 +294,11 @@ impl Followed {
             };
             self.state.identity.set_tail(next, &tail);
         }
-        Ok(Step::Chunk(self.chunk(std::mem::take(buffer), cut, size)))
+        Ok(Step::Chunk(self.chunk(std::mem::take(buffer), cut, limits, size)))
     }
 
     /// Makes the chunk of `buffer`, which was read at the position, and moves the position behind it.
-    fn chunk(&mut self, mut buffer: Vec<u8>, cut: Cut, size: u64) -> Chunk {
+    fn chunk(&mut self, mut buffer: Vec<u8>, cut: Cut, limits: Limits, size: u64) -> Chunk {
         let base = self.position;
         let at = |index: usize| base + index as u64;
         self.count(base, at(cut.rest), Fate::Skipped(skipped::CUT));
@@ -317,6 +319,7 @@ impl Followed {
             file: self.key,
             offset: at(cut.start),
             bytes: buffer,
+            newline: limits.newline,
             end_offset: self.position,
             cut: cut.cut,
             lag_bytes: size.saturating_sub(self.position),
@@ -378,7 +381,7 @@ impl Followed {
         limits: Limits,
         host_id: &str,
     ) -> io::Result<Step> {
-        let wanted = CHUNK_BYTES.max(limits.window_bytes());
+        let wanted = CHUNK_BYTES.max(limits.window_bytes() + 1);
         if archive.carry.len() < wanted && !archive.ended {
             let missing = (wanted - archive.carry.len()) as u64;
             let read = archive.reader.by_ref().take(missing).read_to_end(&mut archive.carry)?;
@@ -391,6 +394,7 @@ impl Followed {
                 false => Step::Restarted,
             });
         }
+        let limits = self.state.limits(limits, self.position, &archive.carry);
         let skipping = self.state.cut_at == Some(self.position);
         let cut = lines::cut(&archive.carry, limits, skipping, archive.ended);
         if cut.next == 0 {
@@ -410,7 +414,7 @@ impl Followed {
         archive.carry.drain(..next);
         archive.at += next as u64;
         let size = archive.at + archive.carry.len() as u64;
-        Ok(Step::Chunk(self.chunk(std::mem::take(buffer), cut, size)))
+        Ok(Step::Chunk(self.chunk(std::mem::take(buffer), cut, limits, size)))
     }
 
     /// Passes over what was read before it was compressed; false: it does not hold what was read.

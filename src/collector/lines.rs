@@ -7,7 +7,8 @@
 //! before they are decoded, so that offsets stay exact; decoding is left to `record`.
 
 /// Width and byte order of the newline, by the source's encoding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Newline {
     /// One byte 0x0A: UTF-8 and every encoding that keeps ASCII.
     #[default]
@@ -32,6 +33,14 @@ impl Newline {
             Newline::Utf16Le => b"\xFF\xFE",
             Newline::Utf16Be => b"\xFE\xFF",
         }
+    }
+
+    /// What the byte order mark at the beginning of a file says, whatever its source is configured to be (as in the
+    /// WHATWG Encoding Standard); none: it says nothing. `head`: the file's first bytes; 2 are enough.
+    pub fn marked_by(head: &[u8]) -> Option<Self> {
+        [Newline::Utf16Le, Newline::Utf16Be]
+            .into_iter()
+            .find(|newline| head.starts_with(newline.byte_order_mark()))
     }
 
     /// Index just behind the first newline of `bytes`, which begin at the border of a unit.

@@ -8,6 +8,7 @@ use super::files::Files;
 use super::follow::{Content, Followed};
 use super::identity::{self, HEAD_BYTES};
 use super::ledger::lost;
+use super::lines::Newline;
 use super::past::Recognised;
 use super::suspects::{Kind, is_readable_archive};
 use super::tracked::Refusal;
@@ -119,7 +120,9 @@ impl Files {
     pub fn begin(&mut self, source: usize, path: &Path, file: File, metadata: &Metadata) {
         let tracked = &self.tracked[source];
         let reason = tracked.reason_to_skip(&file, metadata);
-        let (newline, name) = (tracked.source.newline, tracked.source.name.clone());
+        let name = tracked.source.name.clone();
+        let head = identity::read_at(&file, 0, HEAD_BYTES).unwrap_or_default();
+        let newline = Newline::marked_by(&head).unwrap_or(tracked.source.newline);
         let key = self.new_key();
         let size = metadata.size();
         let end = if reason.is_some() {
@@ -147,13 +150,13 @@ impl Files {
     }
 
     pub fn know_head(&self, file: &mut Followed, size: u64) -> io::Result<()> {
-        let limits = self.tracked[file.source].limits();
         let Some(open) = file.file() else { return Ok(()) };
         let head = identity::read_at(open, 0, HEAD_BYTES)?;
-        let mut identity = file.state.identity.clone();
-        identity.grow_head(open, size)?;
-        file.state.identity = identity;
-        file.state.name_by(&self.host_id, &head, limits.newline, false);
+        let mut state = file.state.clone();
+        state.identity.grow_head(open, size)?;
+        let limits = state.limits(self.tracked[file.source].limits(), 0, &head);
+        state.name_by(&self.host_id, &head, limits.newline, false);
+        file.state = state;
         Ok(())
     }
 
@@ -189,7 +192,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 }
 
 /// The end of the last complete line, so that a line being written when we come is read whole.
-fn last_line_end(file: &File, size: u64, newline: super::lines::Newline) -> io::Result<u64> {
+fn last_line_end(file: &File, size: u64, newline: Newline) -> io::Result<u64> {
     let width = newline.width() as u64;
     let from = size.saturating_sub(LAST_LINE_BYTES);
     let from = from - from % width;

@@ -200,3 +200,50 @@ fn once_reads_to_the_end_and_returns() {
     bench.expect_end();
     assert_eq!(bench.lines, ["1", "2", "3"]);
 }
+
+/// In UTF-16, without a byte order mark.
+fn utf16(order: fn(u16) -> [u8; 2], text: &str) -> Vec<u8> {
+    text.encode_utf16().flat_map(order).collect()
+}
+
+#[test]
+fn byte_order_mark_says_how_lines_end_also_after_a_restart_and_from_the_end() {
+    for order in [u16::to_le_bytes, u16::to_be_bytes] {
+        let mut bench = Bench::new("*.log*");
+        // U+0A0A and U+010A have a byte of a newline, and are none.
+        bench.append_bytes("a.log", &utf16(order, "\u{feff}first \u{0a0a}\u{010a} line\nhal"));
+        bench.append("b.log", "other\n");
+        bench.start();
+        bench.expect_in_any_order(&["first \u{0a0a}\u{010a} line", "other"]);
+        bench.stop();
+        bench.lines.clear();
+        bench.append_bytes("a.log", &utf16(order, "f line\n"));
+        bench.start();
+        bench.expect(&["half line"]);
+        fs::rename(bench.path("a.log"), bench.path("a.log.1")).unwrap();
+        bench.append_bytes("a.log.1", &utf16(order, "last\n"));
+        bench.append("a.log", "next\n");
+        bench.expect_in_any_order(&["half line", "last", "next"]);
+
+        let from_end = Options {
+            from_end: true,
+            ..Options::default()
+        };
+        let mut bench = Bench::with("*.log", from_end);
+        bench.append_bytes("a.log", &utf16(order, "\u{feff}old\nhal"));
+        bench.wait_until_older_than_now("a.log");
+        bench.start();
+        bench.append_bytes("a.log", &utf16(order, "f \u{0a0a} line\n"));
+        bench.expect(&["half \u{0a0a} line"]);
+    }
+}
+
+#[test]
+fn byte_order_mark_of_a_truncated_file_is_forgotten() {
+    let mut bench = Bench::new("*.log");
+    bench.append_bytes("a.log", &utf16(u16::to_le_bytes, "\u{feff}wide\n"));
+    bench.start();
+    bench.expect(&["wide"]);
+    fs::write(bench.path("a.log"), "narrow\n").unwrap();
+    bench.expect(&["wide", "narrow"]);
+}

@@ -12,6 +12,7 @@ mod split;
 
 use super::format::LineReader;
 use super::{Level, Multiline, Record, Settings};
+use crate::collector::lines::Newline;
 use close::oldest;
 use grammar::{Course, Entry, GRAMMAR, Sight};
 use open::{Mark, Open, Seen, glimpse, is_coloured, sight};
@@ -61,6 +62,11 @@ impl Assembler {
             courses: Vec::new(),
             scratch: (Vec::new(), Vec::new()),
         }
+    }
+
+    /// The lines that are fed from now on end so, and are decoded accordingly.
+    pub fn follow(&mut self, newline: Newline) {
+        self.decoder.follow(newline);
     }
 
     /// Feeds a run of complete raw lines that begins at `offset` of the file and was read at `now_ms` (any monotonic

@@ -2,6 +2,7 @@
 
 use crate::analyzer::Stream;
 use crate::analyzer::stream::{Analyzers, Seen};
+use crate::collector::lines::Newline;
 use crate::collector::{Chunk, Event, FileKey, FileState, Opened};
 use crate::keeper::{Batch, Message};
 use crate::metrics::{self, Metrics};
@@ -55,8 +56,6 @@ struct File {
     stream: Stream,
     opened: Option<Box<Opened>>,
     lag_bytes: u64,
-    /// Its newlines are two bytes wide: chunks are not sliced.
-    is_utf16: bool,
 }
 
 impl Worker {
@@ -114,11 +113,6 @@ impl Worker {
         let Some(parts) = self.sources.get(&opened.source) else {
             return Ok(());
         };
-        let is_utf16 = parts
-            .record
-            .encodings
-            .iter()
-            .any(|encoding| !encoding.is_ascii_compatible());
         let stream = Stream::new(parts.analyzers.clone(), parts.record.clone(), &opened.resume);
         let (key, source) = (opened.file, opened.source.clone());
         let mut file = File {
@@ -126,7 +120,6 @@ impl Worker {
             stream,
             opened: Some(opened),
             lag_bytes: 0,
-            is_utf16,
         };
         self.send(key, &mut file, Vec::new(), None, false)?;
         files.insert(key, file);
@@ -139,10 +132,10 @@ impl Worker {
         let file_state = chunk.file_state.take();
         let (mut found, mut start) = (Vec::new(), 0);
         loop {
-            let end = if file.is_utf16 {
-                chunk.bytes.len()
-            } else {
-                slice_end(&chunk.bytes, start)
+            let end = match chunk.newline {
+                Newline::Byte => slice_end(&chunk.bytes, start),
+                // A newline is two bytes wide: a byte of it may be of another character.
+                Newline::Utf16Le | Newline::Utf16Be => chunk.bytes.len(),
             };
             found.extend(self.collect(&file.source.clone(), |sink| {
                 file.stream

@@ -300,7 +300,6 @@ impl<'a> Visit<'a> {
     /// The latest time stamp within a few lines.
     fn latest_in(&self, settings: record::Settings, lines: &[u8]) -> Option<jiff::Timestamp> {
         let nobody = Arc::new(Analyzers::new(&crate::analyzer::Settings::default(), "", None, 0, 0));
-        let mut stream = Stream::new(nobody, settings, &from_beginning(&self.format));
         let mut latest = None;
         let mut see = |seen: Seen<'_>| {
             latest = latest.max(match seen {
@@ -308,7 +307,9 @@ impl<'a> Visit<'a> {
                 Seen::Unremarkable { details, .. } => details().timestamp,
             });
         };
-        stream.feed(&chunk_of(lines.to_vec(), 0, false), 0, self.now, &mut see);
+        let newline = limits_of(&settings).newline;
+        let mut stream = Stream::new(nobody, settings, &from_beginning(&self.format));
+        stream.feed(&chunk_of(lines.to_vec(), newline, 0, false), 0, self.now, &mut see);
         stream.close_all(&mut see);
         latest
     }
@@ -320,12 +321,13 @@ impl<'a> Visit<'a> {
     }
 }
 
-fn chunk_of(bytes: Vec<u8>, offset: u64, cut: bool) -> Chunk {
+fn chunk_of(bytes: Vec<u8>, newline: Newline, offset: u64, cut: bool) -> Chunk {
     Chunk {
         file: FileKey(0),
         offset,
         end_offset: offset + bytes.len() as u64,
         bytes,
+        newline,
         cut,
         lag_bytes: 0,
         file_state: None,
@@ -409,7 +411,7 @@ impl<R: Read> Chunks<R> {
         bytes.drain(..found.start);
         let chunk = Chunk {
             end_offset: self.offset + found.next as u64,
-            ..chunk_of(bytes, self.offset + found.start as u64, found.cut)
+            ..chunk_of(bytes, self.limits.newline, self.offset + found.start as u64, found.cut)
         };
         self.offset = chunk.end_offset;
         chunk

@@ -102,6 +102,24 @@ fn a_line_begun_before_a_stop_is_whole_after_the_next_start() {
 }
 
 #[test]
+fn a_file_that_says_it_is_utf16_is_read_so_also_after_the_next_start() {
+    let home = Home::new();
+    home.configure(ARCHIVE);
+    let append_utf16 = |text: &str| {
+        let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let mut options = File::options();
+        let file = options.create(true).append(true).open(home.path("logs/app.log"));
+        file.and_then(|mut file| file.write_all(&bytes))
+            .expect("the log takes lines");
+    };
+    append_utf16("\u{feff}ERROR first \u{0a0a}\nINFO hal");
+    assert_eq!(home.output(&["run", "--once"]).status.code(), Some(0));
+    append_utf16("f\nERROR second\n");
+    assert_eq!(home.output(&["run", "--once"]).status.code(), Some(0));
+    assert_eq!(alerts(&home), ["ERROR first \u{0a0a}", "ERROR second"]);
+}
+
+#[test]
 fn an_invalid_configuration_starts_nothing() {
     let home = Home::new();
     home.configure("sources:\n  - {name: app, path: ['{home}/logs/*.log']}\n");

@@ -1,5 +1,6 @@
 use super::*;
 use crate::collector::FileKey;
+use crate::collector::lines::Newline;
 use proptest::prelude::*;
 
 /// A log with traces, levels, blank lines and lines without anything.
@@ -41,6 +42,7 @@ fn chunk(bytes: &[u8], offset: u64) -> Chunk {
         file: FileKey(0),
         offset,
         bytes: bytes.to_vec(),
+        newline: Newline::Byte,
         end_offset,
         cut: false,
         lag_bytes: 0,

@@ -79,10 +79,14 @@ impl Bench {
     }
 
     pub fn append(&self, name: &str, text: &str) {
+        self.append_bytes(name, text.as_bytes());
+    }
+
+    pub fn append_bytes(&self, name: &str, bytes: &[u8]) {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         let mut file = std::fs::File::options().create(true).append(true).open(path).unwrap();
-        file.write_all(text.as_bytes()).unwrap();
+        file.write_all(bytes).unwrap();
     }
 
     /// The clock of the file system runs in ticks: waits until a file born now is younger than this one.
@@ -272,9 +276,11 @@ impl Bench {
                 self.rows.insert(row, (opened.path, opened.resume, opened.file_state));
             }
             Event::Chunk(chunk) => {
-                for line in chunk.bytes.split_inclusive(|byte| *byte == b'\n') {
-                    let text = lines::Newline::Byte.trim_end(line);
-                    self.lines.push(String::from_utf8_lossy(text).into_owned());
+                let mut rest = &chunk.bytes[..];
+                while !rest.is_empty() {
+                    let (line, behind) = rest.split_at(chunk.newline.first_end(rest).unwrap_or(rest.len()));
+                    self.lines.push(text(chunk.newline, line));
+                    rest = behind;
                 }
                 let row = self.rows.get_mut(&self.keys[&chunk.file]).unwrap();
                 let end = chunk.end_offset;
@@ -305,6 +311,16 @@ impl Bench {
             }
         }
     }
+}
+
+fn text(newline: lines::Newline, line: &[u8]) -> String {
+    let line = newline.trim_end(line);
+    let encoding = match newline {
+        lines::Newline::Byte => encoding_rs::UTF_8,
+        lines::Newline::Utf16Le => encoding_rs::UTF_16LE,
+        lines::Newline::Utf16Be => encoding_rs::UTF_16BE,
+    };
+    encoding.decode(line).0.into_owned()
 }
 
 impl Drop for Bench {

@@ -36,6 +36,19 @@ impl Decoder {
         self.newline
     }
 
+    /// From now on lines end so: the file's byte order mark may say something else than its source's encoding.
+    pub fn follow(&mut self, newline: Newline) {
+        if newline == self.newline {
+            return;
+        }
+        self.newline = newline;
+        match newline {
+            Newline::Byte => {}
+            Newline::Utf16Le => self.encodings = vec![UTF_16LE],
+            Newline::Utf16Be => self.encodings = vec![UTF_16BE],
+        }
+    }
+
     /// Whether a line is what it will be when decoded. What is not valid of pure UTF-8 is replaced when somebody keeps
     /// it, so that most bytes are looked at once only.
     pub fn keeps(&self, raw: &[u8]) -> bool {
