@@ -33,10 +33,11 @@ fn findings(json_lines: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// The sample logs that the repository shows to people.
+/// The sample logs that the repository shows to people, and the traces of all languages.
 fn samples() -> Vec<PathBuf> {
     let mut files = Vec::new();
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("samples")];
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders = vec![repository.join("samples"), repository.join("tests/fixtures/traces")];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).expect("the repository has samples") {
             let path = entry.expect("a readable folder").path();

@@ -2,6 +2,7 @@
 //! the next start goes on where the last one was.
 
 use crate::program::{Home, read_lossily, wait_until};
+use crate::receiver::{Receiver, answer};
 use std::fs::File;
 use std::io::Write;
 
@@ -132,5 +133,94 @@ fn an_invalid_configuration_starts_nothing() {
     assert!(
         !home.state_dir().exists(),
         "nothing is written before the configuration is valid"
+    );
+}
+
+#[test]
+fn a_webhook_that_is_down_then_busy_gets_everything_later_and_nothing_twice_but_under_the_same_key() {
+    const ALERTS: usize = 12;
+    // Nobody listens on this port yet: the receiver is down.
+    let bound = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let address = bound.expect("a free port");
+    let home = Home::new();
+    home.configure(&format!(
+        "sources:\n  - {{name: app, paths: ['{{home}}/logs/*.log'], read_from: beginning}}\n\
+         alerters:\n  - {{name: hook, send: each, min_severity: error, webhook: {{url: 'http://{address}/hook'}}}}\n"
+    ));
+    let lines: String = (0..ALERTS)
+        .map(|n| format!("2026-11-23 06:00:{n:02} ERROR order {n} refused\n"))
+        .collect();
+    append(&home, &lines);
+    let mut program = home.start(&["run"]);
+    let status = || -> serde_json::Value {
+        serde_json::from_slice(&home.output(&["status", "--json"]).stdout).unwrap_or_default()
+    };
+    program.wait_until("a try has failed", || {
+        status()["alerters"][0]["failed"].as_u64() > Some(0)
+    });
+    let mut busy = 2;
+    let receiver = Receiver::start_on(address, move |_| {
+        busy -= i32::from(busy >= 0);
+        answer(if busy >= 0 { 503 } else { 200 })
+    });
+    program.wait_until("all is delivered", || status()["alerters"][0]["delivered"] == ALERTS);
+    assert_eq!(program.stop().code(), Some(0));
+    let mut keys = Vec::new();
+    for request in receiver.requests() {
+        let id = request.json()["id"].as_str().expect("an id").to_owned();
+        assert_eq!(request.header("Idempotency-Key"), Some(id.as_str()));
+        keys.push(id);
+    }
+    assert_eq!(
+        keys.len(),
+        ALERTS + 2,
+        "only what was answered by 503 came again: {keys:?}"
+    );
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys.len(), ALERTS);
+}
+
+#[test]
+fn an_open_trace_survives_a_kill_and_is_told_once_and_whole() {
+    let home = Home::new();
+    let configuration = ARCHIVE.replace("read_from: beginning", "read_from: beginning, flush_after: 30s");
+    home.configure(&configuration.replace("format: raw", "format: json"));
+    // From the outbox on delivery is at least once: what comes twice has the same id.
+    let told = || {
+        let lines = read_lossily(&home.path("alerts"));
+        let mut texts: Vec<(String, String)> = Vec::new();
+        for line in lines.lines().filter(|line| line.ends_with('}')) {
+            let alert: serde_json::Value = serde_json::from_str(line).expect("one alert a line");
+            let part = |key: &str| alert[key].as_str().expect("a text").to_owned();
+            if !texts.iter().any(|(id, _)| *id == part("id")) {
+                texts.push((part("id"), part("text")));
+            }
+        }
+        texts.into_iter().map(|(_, text)| text).collect::<Vec<_>>()
+    };
+    append(
+        &home,
+        "2026-11-23 06:00:00 ERROR first\n2026-11-23 06:00:01 ERROR checkout failed\n\
+         java.lang.IllegalStateException: pool exhausted\n\tat com.example.Pool.take(Pool.java:41)\n",
+    );
+    let mut program = home.start(&["run"]);
+    program.wait_until("what is closed is told", || told().len() == 1);
+    program.kill();
+    append(
+        &home,
+        "\tat com.example.Shop.pay(Shop.java:7)\n2026-11-23 06:00:02 ERROR last\n2026-11-23 06:00:03 INFO -\n",
+    );
+    let mut program = home.start(&["run"]);
+    program.wait_until("the next is told", || told().len() == 3);
+    assert_eq!(program.stop().code(), Some(0));
+    assert_eq!(
+        told(),
+        [
+            "2026-11-23 06:00:00 ERROR first",
+            "2026-11-23 06:00:01 ERROR checkout failed\njava.lang.IllegalStateException: pool exhausted\n\
+             \tat com.example.Pool.take(Pool.java:41)\n\tat com.example.Shop.pay(Shop.java:7)",
+            "2026-11-23 06:00:02 ERROR last",
+        ]
     );
 }
