@@ -7,8 +7,8 @@
 use super::files::{Files, UNFINISHED_QUIET};
 use super::follow::{Content, Followed, Life, Step};
 use super::ledger::{self, lost};
-use super::origin::open;
-use super::past::Past;
+use super::origin::open_same;
+use super::past::{Past, Recognised};
 use super::suspects::{Kind, WHOLE_QUIET, is_readable_archive};
 use super::{Event, FileKey, Row};
 use std::os::unix::fs::MetadataExt;
@@ -135,10 +135,11 @@ impl Files {
                 self.suspect(source, &path, inode, Kind::Archive, now);
                 continue;
             }
-            let Ok(file) = open(&path) else { continue };
+            let Ok(file) = open_same(&path, inode) else { continue };
             let found = self.pasts.recognise(source, &path, &file, self.boot_changed);
             if let Ok(Some((found, how))) = found
                 && found == row
+                && how != Recognised::PartialCopy
             {
                 let named = self.tracked[source].globs.matches(&path);
                 self.go_on(row, how, &path, Content::File(file), inode, now);

@@ -71,7 +71,7 @@ impl Files {
             }
             return;
         }
-        let file = match open(path) {
+        let file = match open_same(path, inode) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 return self.refuse(path, Refusal::Permission);
@@ -86,6 +86,7 @@ impl Files {
             None => {}
         }
         match self.pasts.recognise(source, path, &file, self.boot_changed) {
+            Ok(Some((_, Recognised::PartialCopy))) => return self.suspect(source, path, inode, Kind::CopyOfPast, now),
             Ok(Some((row, recognised))) => return self.go_on(row, recognised, path, Content::File(file), inode, now),
             Ok(None) => {}
             Err(error) => return self.refuse(path, Refusal::Error(error.to_string())),
@@ -189,6 +190,20 @@ impl Files {
 pub fn open(path: &Path) -> io::Result<File> {
     let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY | rustix::fs::OFlags::CLOEXEC;
     File::options().read(true).custom_flags(flags.bits() as i32).open(path)
+}
+
+/// Opens the file of which `path` was the name a moment ago: while generations move up, another one may lie there by now,
+/// which is told as news of its own.
+///
+/// # Errors
+/// `NotFound` if it is another one.
+pub fn open_same(path: &Path, inode: (u64, u64)) -> io::Result<File> {
+    let file = open(path)?;
+    let metadata = file.metadata()?;
+    match (metadata.dev(), metadata.ino()) == inode {
+        true => Ok(file),
+        false => Err(io::ErrorKind::NotFound.into()),
+    }
 }
 
 /// The end of the last complete line, so that a line being written when we come is read whole.

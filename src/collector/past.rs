@@ -9,6 +9,7 @@ use super::{FileKey, FileState, Resume, Row, discover};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -37,6 +38,8 @@ pub enum Recognised {
     Same,
     /// The very file, but its tail went with the power.
     PowerCut,
+    /// A copy of what it held before it was truncated in place, made when we had read further already.
+    PartialCopy,
 }
 
 #[derive(Debug, Default)]
@@ -110,10 +113,16 @@ impl Pasts {
                 Match::Shorter { head_known: true } if boot_changed && nearness >= 3 && known.head_len > 0 => {
                     Recognised::PowerCut
                 }
+                Match::Shorter { head_known: true } if nearness == 1 && past.was_truncated_in_place() => {
+                    Recognised::PartialCopy
+                }
                 Match::Shorter { .. } | Match::Differs => continue,
             };
             // Of two of the same inode the one that is still being read, and of those the one that was read further.
-            let rank = nearness * 2 + u8::from(!past.state.finished);
+            let rank = match recognised {
+                Recognised::Same | Recognised::PowerCut => nearness * 2 + u8::from(!past.state.finished),
+                Recognised::PartialCopy => 0,
+            };
             if best.is_none_or(|(best, ..)| rank > best) {
                 best = Some((rank, past.row, recognised));
             }
@@ -123,6 +132,13 @@ impl Pasts {
 }
 
 impl Past {
+    /// Only then a shorter file that begins alike is a copy: a file that was renamed leaves none behind.
+    fn was_truncated_in_place(&self) -> bool {
+        let known = &self.state.identity;
+        let its_name_leads_to_it = || std::fs::metadata(&self.path).is_ok_and(|found| found.ino() == known.ino);
+        known.head_len > 0 && (self.open.is_some() || its_name_leads_to_it())
+    }
+
     /// Looks beside its last path for the file itself under a name that no glob matches, and for copies of it.
     pub fn candidates(&self) -> Vec<PathBuf> {
         let target = discover::link_target(&self.path);

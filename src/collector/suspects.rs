@@ -6,7 +6,7 @@ use super::files::Files;
 use super::follow::{Archive, Content, Followed, Life};
 use super::identity::{self, HEAD_BYTES, Match, TAIL_BYTES};
 use super::ledger::skipped;
-use super::origin::{fresh, open};
+use super::origin::{fresh, open, open_same};
 use super::past::{Past, Recognised};
 use super::tracked::Refusal;
 use super::{Event, FileKey, FileState, Row};
@@ -28,12 +28,16 @@ pub struct Suspect {
     pub kind: Kind,
     size: u64,
     since: Instant,
+    /// So much of it was seen to be the same as its original.
+    same_to: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// It may be a copy of this file.
     CopyOf(FileKey),
+    /// The same of a file that was truncated meanwhile.
+    CopyOfPast,
     /// It took the name of this file, which is deleted: it may hold what was read.
     ReplacementOf(FileKey),
     Archive,
@@ -67,6 +71,7 @@ impl Files {
             kind,
             size: u64::MAX,
             since: now,
+            same_to: 0,
         });
     }
 
@@ -77,7 +82,8 @@ impl Files {
                 Verdict::Undecided => self.suspects.push(suspect),
                 Verdict::Gone => {}
                 Verdict::New => {
-                    let opened = open(&suspect.path).and_then(|file| file.metadata().map(|metadata| (file, metadata)));
+                    let opened = open_same(&suspect.path, suspect.inode)
+                        .and_then(|file| file.metadata().map(|metadata| (file, metadata)));
                     if let Ok((file, metadata)) = opened {
                         self.begin(suspect.source, &suspect.path, file, &metadata);
                     }
@@ -99,13 +105,14 @@ impl Files {
             (suspect.size, suspect.since) = (metadata.size(), now);
         }
         let is_whole = now.saturating_duration_since(suspect.since) >= WHOLE_QUIET;
-        let Ok(file) = open(&suspect.path) else {
+        let Ok(file) = open_same(&suspect.path, suspect.inode) else {
             return Verdict::Gone;
         };
         let judged = match suspect.kind {
             Kind::Archive => return self.judge_archive(suspect, file, is_whole, now),
             Kind::ReplacementOf(key) => self.judge_replacement(key, &file, suspect.size),
             Kind::CopyOf(key) => self.judge_copy(key, suspect, &file, is_whole, now),
+            Kind::CopyOfPast => self.judge_copy_of_past(suspect, &file, is_whole, now),
         };
         judged.unwrap_or(Verdict::New)
     }
@@ -130,7 +137,7 @@ impl Files {
     fn judge_copy(
         &mut self,
         key: FileKey,
-        suspect: &Suspect,
+        suspect: &mut Suspect,
         file: &File,
         is_whole: bool,
         now: Instant,
@@ -139,17 +146,7 @@ impl Files {
             return Ok(Verdict::Undecided);
         }
         let Some(original) = self.files.get(&key) else {
-            // It was truncated meanwhile: what it was waits among the ended ones.
-            return Ok(
-                match self.pasts.recognise(suspect.source, &suspect.path, file, false)? {
-                    Some((row, how)) => {
-                        let content = Content::File(file.try_clone()?);
-                        self.go_on(row, how, &suspect.path, content, suspect.inode, now);
-                        Verdict::Gone
-                    }
-                    None => Verdict::New,
-                },
-            );
+            return self.judge_copy_of_past(suspect, file, is_whole, now);
         };
         if !original.is_intact()? {
             // It was truncated just now: its own turn comes first.
@@ -164,10 +161,37 @@ impl Files {
             return Ok(Verdict::New);
         }
         let tail = length.saturating_sub(TAIL_BYTES as u64);
-        Ok(match (is_whole, same_bytes(open, file, tail, length)?) {
+        let same = same_bytes(open, file, tail, length)?;
+        suspect.same_to = if same { length } else { 0 };
+        Ok(match (is_whole, same) {
             (false, _) => Verdict::Undecided,
             (true, true) if length > 0 => Verdict::Known(skipped::COPY_KNOWN),
             (true, _) => Verdict::New,
+        })
+    }
+
+    /// Its original was truncated meanwhile: what that was waits among the ended ones.
+    fn judge_copy_of_past(
+        &mut self,
+        suspect: &Suspect,
+        file: &File,
+        is_whole: bool,
+        now: Instant,
+    ) -> io::Result<Verdict> {
+        let recognised = self.pasts.recognise(suspect.source, &suspect.path, file, false)?;
+        let all_seen = suspect.same_to == suspect.size && suspect.size > 0;
+        Ok(match (recognised, is_whole) {
+            (Some((row, how @ (Recognised::Same | Recognised::PowerCut))), _) => {
+                let content = Content::File(file.try_clone()?);
+                self.go_on(row, how, &suspect.path, content, suspect.inode, now);
+                Verdict::Gone
+            }
+            (Some((_, Recognised::PartialCopy)), true) => Verdict::Known(skipped::COPY_KNOWN),
+            // Too short to be recognised by its head.
+            (None, true) if all_seen => Verdict::Known(skipped::COPY_KNOWN),
+            (Some((_, Recognised::PartialCopy)), false) => Verdict::Undecided,
+            (None, false) if all_seen => Verdict::Undecided,
+            (None, _) => Verdict::New,
         })
     }
 
@@ -240,7 +264,7 @@ impl Files {
 
     /// A followed file goes on in another inode that holds the same content.
     fn move_to(&mut self, key: FileKey, suspect: &Suspect) {
-        let (Ok(open), Some(mut file)) = (open(&suspect.path), self.remove(key)) else {
+        let (Ok(open), Some(mut file)) = (open_same(&suspect.path, suspect.inode), self.remove(key)) else {
             return;
         };
         file.set_content(Content::File(open));
@@ -255,10 +279,10 @@ impl Files {
     /// All of it is read elsewhere: only what may still be appended is read here; an archive not at all.
     fn insert_known(&mut self, suspect: &Suspect, reason: &'static str) {
         let key = self.new_key();
-        let content = match (suspect.kind, open(&suspect.path)) {
+        let content = match (suspect.kind, open_same(&suspect.path, suspect.inode)) {
             (Kind::Archive, _) => Content::Closed,
-            (Kind::CopyOf(_) | Kind::ReplacementOf(_), Ok(file)) => Content::File(file),
-            (Kind::CopyOf(_) | Kind::ReplacementOf(_), Err(_)) => return,
+            (Kind::CopyOf(_) | Kind::CopyOfPast | Kind::ReplacementOf(_), Ok(file)) => Content::File(file),
+            (Kind::CopyOf(_) | Kind::CopyOfPast | Kind::ReplacementOf(_), Err(_)) => return,
         };
         let is_archive = suspect.kind == Kind::Archive;
         let mut file = fresh(key, suspect.source, suspect.path.clone(), content, suspect.inode);

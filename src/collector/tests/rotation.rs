@@ -216,3 +216,42 @@ fn copy_made_by_hand_is_not_read_again() {
     bench.append("a.log", "more\n");
     bench.wait_for(|lines| (lines.len() == 51).then_some(()));
 }
+
+/// What is written between copy and truncation is in no copy; who has read it must still know the copy.
+#[test]
+fn copy_that_is_shorter_than_what_was_read_is_not_read_again() {
+    let first: Vec<String> = (0..400).map(|n| format!("line {n} of many")).collect();
+    let mut expected: Vec<&str> = first.iter().map(String::as_str).collect();
+    let mut bench = Bench::new("*.log*");
+    bench.append("a.log", &(first.join("\n") + "\n"));
+    bench.start();
+    bench.expect(&expected);
+    fs::copy(bench.path("a.log"), bench.path("a.log.1")).unwrap();
+    bench.append("a.log", "within the gap\n");
+    expected.push("within the gap");
+    bench.expect(&expected);
+    fs::write(bench.path("a.log"), "next\n").unwrap();
+    expected.push("next");
+    bench.expect(&expected);
+    bench.expect_nothing_for(Duration::from_secs(3));
+}
+
+#[test]
+fn copy_that_is_shorter_than_what_was_read_is_known_also_after_a_restart() {
+    let first: Vec<String> = (0..400).map(|n| format!("line {n} of many")).collect();
+    let mut expected: Vec<&str> = first.iter().map(String::as_str).collect();
+    expected.push("within the gap");
+    let mut bench = Bench::new("*.log*");
+    bench.append("a.log", &(first.join("\n") + "\n"));
+    let text = fs::read(bench.path("a.log")).unwrap();
+    bench.append("a.log", "within the gap\n");
+    bench.start();
+    bench.expect(&expected);
+    bench.stop();
+    fs::write(bench.path("a.log.1"), text).unwrap();
+    fs::write(bench.path("a.log"), "next\n").unwrap();
+    expected.push("next");
+    bench.start();
+    bench.expect(&expected);
+    bench.expect_nothing_for(Duration::from_secs(3));
+}
