@@ -27,6 +27,8 @@ pub struct Origin<'a> {
 impl Composer {
     /// The alert of one record, as if it were the first of its fingerprint: `firing`, `new`, count 1.
     pub fn compose(&self, found: Exceptional, origin: Origin<'_>, observed_at: jiff::Timestamp) -> Alert {
+        // Milliseconds say enough, and are what people read.
+        let observed_at = observed_at.round(jiff::Unit::Millisecond).unwrap_or(observed_at);
         let detectors: Vec<String> = found.findings.iter().map(detector_name).collect();
         let id = id::of_firing(
             origin.file_id,

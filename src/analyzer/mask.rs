@@ -382,28 +382,37 @@ fn is_path(token: &[u8]) -> bool {
             && !token[2.min(token.len())..].contains(&b':'))
 }
 
-/// A number and its unit of time.
+const UNITS: [&[u8]; 13] = [
+    b"ns",
+    b"us",
+    "µs".as_bytes(),
+    "μs".as_bytes(),
+    b"ms",
+    b"s",
+    b"sec",
+    b"secs",
+    b"m",
+    b"min",
+    b"mins",
+    b"h",
+    b"d",
+];
+
+/// Numbers, each with its unit of time: `30s`, `1.5h`, `47s730ms`.
 fn is_duration(token: &[u8]) -> bool {
-    if !token[0].is_ascii_digit() {
-        return false;
+    let mut rest = token;
+    while rest.first().is_some_and(u8::is_ascii_digit) {
+        let unit = &rest[number_end(rest, 0, rest.len())..];
+        let unit_end = unit.iter().position(u8::is_ascii_digit).unwrap_or(unit.len());
+        if !UNITS.contains(&&unit[..unit_end]) {
+            return false;
+        }
+        rest = &unit[unit_end..];
+        if rest.is_empty() {
+            return true;
+        }
     }
-    let end = number_end(token, 0, token.len());
-    const UNITS: [&[u8]; 13] = [
-        b"ns",
-        b"us",
-        "µs".as_bytes(),
-        "μs".as_bytes(),
-        b"ms",
-        b"s",
-        b"sec",
-        b"secs",
-        b"m",
-        b"min",
-        b"mins",
-        b"h",
-        b"d",
-    ];
-    UNITS.contains(&&token[end..])
+    false
 }
 
 fn is_hex(token: &[u8]) -> bool {
@@ -441,6 +450,7 @@ mod tests {
         for (text, want) in [
             ("took 35 ms, retried 2 times", "took <num> ms, retried <num> times"),
             ("took 35ms of 1.5s", "took <dur> of <dur>"),
+            ("delta=47s730ms delta=32s72ms", "delta=<dur> delta=<dur>"),
             ("peer 10.0.0.7:8080 gone", "peer <ip>:<num> gone"),
             ("peer fe80::1ff:fe23:4567:890a gone", "peer <ip> gone"),
             ("id 6f1c2d3e-0a1b-4c5d-8e9f-001122334455.", "id <uuid>."),

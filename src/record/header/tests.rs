@@ -403,3 +403,13 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn what_spring_boot_puts_before_a_message_is_no_part_of_it() {
+    let line =
+        "2026-11-23 06:00:01.120  WARN 2217 --- [http-nio-8443-exec-1] c.e.shop.catalog.Search       : slow search";
+    let settings = crate::record::Settings::default();
+    let reader = crate::record::format::LineReader::new(&settings, "");
+    let details = reader.details(line.as_bytes(), line.as_bytes(), jiff::Timestamp::UNIX_EPOCH);
+    assert_eq!(details.message, "slow search");
+}

@@ -374,6 +374,7 @@ pub(super) fn message_start(line: &[u8], level_end: usize) -> usize {
         at += 1;
     }
     let mut best = skip_signs(line, at);
+    best += spring_pid_len(&line[best..]).unwrap_or(0);
     at = best;
     for _ in 0..6 {
         let rest = &line[at..end];
@@ -454,7 +455,13 @@ const SIGN: u8 = 2;
 const CAPITAL: u8 = 4;
 const SMALL: u8 = 8;
 
-/// `com.acme.Checkout - `, `app::db: `: a name as loggers have them, and its separator.
+/// `2217 --- `: the process id of Spring Boot, before `[thread] logger : `.
+fn spring_pid_len(rest: &[u8]) -> Option<usize> {
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    rest[digits..].starts_with(b" --- [").then_some(digits + " --- ".len())
+}
+
+/// `com.acme.Checkout - `, `c.a.Checkout   : `, `app::db: `: a name as loggers have them, and its separator.
 fn logger_len(rest: &[u8]) -> Option<usize> {
     let (first, behind) = rest.split_first()?;
     let mut seen = NAME[usize::from(*first)] & SMALL;
@@ -476,10 +483,11 @@ fn logger_len(rest: &[u8]) -> Option<usize> {
     }
     let at = len + blanks(&rest[len..]);
     let dashed = at > len && rest[at..].starts_with(b"- ");
-    if !(dashed || colon && at > len) {
+    let padded = at > len && rest[at..].starts_with(b": ");
+    if !(dashed || padded || colon && at > len) {
         return None;
     }
     // `payment - refused` and `refused: why` are messages.
     let camel = seen & CAPITAL != 0 && seen & SMALL != 0;
-    (seen & SIGN != 0 || dashed && camel).then_some(if dashed { at } else { len - 1 })
+    (seen & SIGN != 0 || dashed && camel).then_some(if dashed || padded { at } else { len - 1 })
 }
