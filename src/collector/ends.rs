@@ -184,14 +184,6 @@ impl Files {
                 continue;
             }
             past.until = None;
-            past.state.finished = true;
-            let unread = past.state.pending_bytes();
-            let reason = if past.open.is_some() {
-                lost::TRUNCATED
-            } else {
-                lost::DELETED
-            };
-            past.state.ledger.lose(reason, unread);
             self.give_up(row);
         }
         while let Some(past) = self.pasts.take_surplus() {
@@ -201,8 +193,11 @@ impl Files {
 
     fn give_up(&mut self, row: Row) {
         let Some(mut past) = self.pasts.take(row) else { return };
+        let reason = match past.open {
+            Some(_) => lost::TRUNCATED,
+            None => lost::DELETED,
+        };
         let key = past.open.take().unwrap_or_else(|| self.new_key());
-        let file_state = Box::new(past.state.clone());
         if let Row::Stored(stored) = row {
             let content = Content::Closed;
             let mut file = Followed::new(
@@ -218,7 +213,12 @@ impl Files {
                 file.opened(&self.tracked[past.source].source.name),
             )));
         }
+        // After it was opened: a loss is told by what a file's state says before and after it.
+        past.state.finished = true;
+        let unread = past.state.pending_bytes();
+        past.state.ledger.lose(reason, unread);
         past.row = Row::File(key);
+        let file_state = Box::new(past.state.clone());
         self.out.push_back(Event::Closed { file: key, file_state });
         self.pasts.push(past);
     }

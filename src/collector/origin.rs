@@ -10,7 +10,7 @@ use super::identity::{self, HEAD_BYTES};
 use super::ledger::lost;
 use super::lines::Newline;
 use super::past::Recognised;
-use super::suspects::{Kind, is_readable_archive};
+use super::suspects::{Kind, Suspect, is_readable_archive};
 use super::tracked::Refusal;
 use super::{Event, FileKey, FileState, Identity, Resume, Row, discover};
 use std::fs::{File, Metadata};
@@ -50,11 +50,10 @@ impl Files {
     /// A path that matches leads to an inode that is not followed.
     pub fn admit(&mut self, source: usize, path: &Path, metadata: &Metadata, now: Instant) {
         let inode = (metadata.dev(), metadata.ino());
-        if self
-            .suspects
-            .iter()
-            .any(|suspect| suspect.source == source && suspect.inode == inode)
-        {
+        let suspect = |known: &&mut Suspect| known.source == source && known.inode == inode;
+        if let Some(suspect) = self.suspects.iter_mut().find(suspect) {
+            // It may have moved up a generation before it was judged: under its old name it would be given up.
+            path.clone_into(&mut suspect.path);
             return;
         }
         if self

@@ -111,7 +111,19 @@ impl Files {
         let judged = match suspect.kind {
             Kind::Archive => return self.judge_archive(suspect, file, is_whole, now),
             Kind::ReplacementOf(key) => self.judge_replacement(key, &file, suspect.size),
-            Kind::CopyOf(key) => self.judge_copy(key, suspect, &file, is_whole, now),
+            Kind::CopyOf(key) => match self.judge_copy(key, suspect, &file, is_whole, now) {
+                // Truncated while they were compared: that it differs says nothing.
+                Ok(Verdict::New)
+                    if self
+                        .files
+                        .get(&key)
+                        .is_some_and(|original| !original.is_intact().unwrap_or(true)) =>
+                {
+                    self.enqueue(key);
+                    Ok(Verdict::Undecided)
+                }
+                judged => judged,
+            },
             Kind::CopyOfPast => self.judge_copy_of_past(suspect, &file, is_whole, now),
         };
         judged.unwrap_or(Verdict::New)

@@ -1,6 +1,7 @@
 //! Each behaviour of the file system, seen from the analyzers' end of the channel.
 
 mod bench;
+mod random;
 mod restart;
 mod rotation;
 

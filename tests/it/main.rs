@@ -8,6 +8,7 @@ mod corpus;
 mod crash;
 mod email;
 mod kafka;
+mod losses;
 mod packaged;
 mod program;
 mod readme;

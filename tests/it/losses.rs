@@ -1,0 +1,58 @@
+//! What is lost is told: an alert of its own, with file and range of bytes.
+
+use crate::program::{Home, read_lossily};
+use std::fs::{self, File};
+use std::io::Write;
+
+#[test]
+fn a_generation_deleted_while_nobody_looked_is_a_loss_of_what_was_seen_of_it() {
+    let home = Home::new();
+    home.configure(
+        "sources:\n  - {name: app, paths: ['{home}/logs/*.log'], read_from: beginning}\n\
+         alerters:\n  - {name: archive, send: each, file: {path: '{home}/alerts', format: json}}\n",
+    );
+    let log = home.path("logs/app.log");
+    let (read, unfinished) = ("ERROR first\n", "ERROR second, of which the line's end is not wri");
+    let file = File::create(&log);
+    file.and_then(|mut file| file.write_all(format!("{read}{unfinished}").as_bytes()))
+        .expect("the log takes lines");
+    let alerts = || -> Vec<serde_json::Value> {
+        let lines = read_lossily(&home.path("alerts"));
+        lines
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    };
+    let mut program = home.start(&["run"]);
+    program.wait_until("the first line is told", || !alerts().is_empty());
+    assert_eq!(program.stop().code(), Some(0));
+
+    fs::rename(&log, home.path("logs/app.log.1")).expect("the log is rotated");
+    fs::remove_file(home.path("logs/app.log.1")).expect("and removed");
+    let mut program = home.start(&["run"]);
+    let losses =
+        || -> Vec<serde_json::Value> { alerts().into_iter().filter(|alert| alert["kind"] == "loss").collect() };
+    program.wait_until("the loss is told", || !losses().is_empty());
+    let told = losses();
+    let source = &told[0]["source"];
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert_eq!(told[0]["severity"], "error");
+    assert_eq!(
+        (source["name"].as_str(), source["path"].as_str()),
+        (Some("app"), log.to_str()),
+        "{told:#?}"
+    );
+    let (from, to) = (read.len(), read.len() + unfinished.len());
+    assert_eq!(
+        (&source["offset"], &source["end_offset"]),
+        (&from.into(), &to.into()),
+        "{told:#?}"
+    );
+    assert_eq!(program.stop().code(), Some(0));
+
+    // It is told once, not at each start.
+    let mut program = home.start(&["run"]);
+    program.wait_until("it runs", || home.path("state/control.sock").exists());
+    assert_eq!(program.stop().code(), Some(0));
+    assert_eq!(losses().len(), 1);
+}
