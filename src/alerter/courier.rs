@@ -38,7 +38,8 @@ pub trait Outbox: std::marker::Send {
 pub enum Mode {
     /// Until the bell is closed.
     Service,
-    /// One try per due delivery (`run --once`).
+    /// The same, but one try per delivery: a failed one waits for the next run, and when the bell closes the others are
+    /// tried whatever became of it (`run --once`).
     Once,
 }
 
@@ -99,7 +100,7 @@ pub struct Courier {
     pub bell: Receiver<()>,
     pub keeper: Sender<Inbox>,
     pub mode: Mode,
-    /// For what is due when the bell closes ([`Mode::Service`]), or for everything ([`Mode::Once`]). It is looked at
+    /// For what is due when the bell closes. It is looked at
     /// between deliveries: one that is under way has its own time-out.
     pub deadline: Duration,
 }
@@ -114,7 +115,7 @@ impl std::fmt::Debug for Courier {
 }
 
 impl Courier {
-    /// Until the bell closes, the keeper is gone, or ([`Mode::Once`]) everything due was tried.
+    /// Until the bell closes, or the keeper is gone.
     pub fn run(self) {
         self.run_by(&mut SystemClock::default());
     }
@@ -160,7 +161,7 @@ struct Round<'a> {
     parked_cursor: i64,
     /// Why the way is blocked, as last told to the keeper.
     blocked: Option<String>,
-    /// The bell is closed, or this is [`Mode::Once`]: no new try after this.
+    /// The bell is closed: no new try after this.
     stop_at: Option<Duration>,
     /// When the alerter wants to be called without a delivery.
     tick_at: Option<Duration>,
@@ -183,32 +184,32 @@ impl Round<'_> {
         if let Err(error) = self.learn_parked() {
             self.outbox_failed(&error);
         }
-        match self.courier.mode {
-            Mode::Once => {
-                self.stop_at = Some(self.clock.now() + self.courier.deadline);
-                self.sweep_all();
+        loop {
+            let until = self.serve();
+            if self.keeper_gone || self.stop_at.is_some() {
+                return;
             }
-            Mode::Service => loop {
-                let until = self.serve();
-                if self.keeper_gone || self.stop_at.is_some() {
+            if std::mem::take(&mut self.rung) {
+                continue;
+            }
+            match self.clock.wait(&self.courier.bell, until) {
+                Wake::Rung | Wake::Due => {}
+                Wake::Closed => {
+                    self.begin_stop();
+                    // The last that the analyzers found is in the outbox by now; a receiver in trouble gets none, but
+                    // for the one try that everything gets of `Once`.
+                    if self.is_last_chance() || self.clock.now() >= self.gate {
+                        self.sweep_all();
+                    }
                     return;
                 }
-                if std::mem::take(&mut self.rung) {
-                    continue;
-                }
-                match self.clock.wait(&self.courier.bell, until) {
-                    Wake::Rung | Wake::Due => {}
-                    Wake::Closed => {
-                        self.begin_stop();
-                        // The last that the analyzers found is in the outbox by now; a receiver in trouble gets none.
-                        if self.clock.now() >= self.gate {
-                            self.sweep_all();
-                        }
-                        return;
-                    }
-                }
-            },
+            }
         }
+    }
+
+    /// [`Mode::Once`] at its end: what has not been tried yet is tried, whatever became of the others.
+    fn is_last_chance(&self) -> bool {
+        self.courier.mode == Mode::Once && self.stop_at.is_some()
     }
 
     /// Does what is due; when there is something to do again (`None`: when the bell rings).
@@ -247,12 +248,10 @@ impl Round<'_> {
 
     /// Notices a closed bell within a long sweep; whether there is time for another try.
     fn may_go_on(&mut self) -> bool {
-        if self.courier.mode == Mode::Service {
-            match self.courier.bell.try_recv() {
-                Ok(()) => self.rung = true,
-                Err(TryRecvError::Disconnected) => self.begin_stop(),
-                Err(TryRecvError::Empty) => {}
-            }
+        match self.courier.bell.try_recv() {
+            Ok(()) => self.rung = true,
+            Err(TryRecvError::Disconnected) => self.begin_stop(),
+            Err(TryRecvError::Empty) => {}
         }
         !self.keeper_gone && self.stop_at.is_none_or(|at| self.clock.now() < at)
     }
@@ -362,7 +361,7 @@ impl Round<'_> {
                 SendError::Retry { after, reason } => {
                     self.failed(&unsent, after, reason);
                     // One try per due delivery: what follows is tried too, but not what waits behind this one.
-                    if self.courier.mode == Mode::Service || after.is_some() {
+                    if !self.is_last_chance() || after.is_some() {
                         return false;
                     }
                     self.memory.hold(&unsent);
@@ -437,7 +436,7 @@ impl Round<'_> {
                 );
                 self.parked_gate = self.clock.now() + after.unwrap_or(backoff::CAP).max(backoff::CAP);
                 self.parked_cursor = delivery.seq;
-                self.courier.mode == Mode::Once
+                self.is_last_chance()
             }
         }
     }

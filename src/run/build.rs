@@ -222,7 +222,7 @@ fn couriers(
             outbox: Box::new(outbox::Queue::new(state.reader()?, settings.name.clone())),
             bell: ear,
             keeper: keeper.clone(),
-            mode: Mode::Service,
+            mode: if options.once { Mode::Once } else { Mode::Service },
             deadline: if options.once {
                 options.deadline
             } else {

@@ -1,12 +1,14 @@
 //! What the outcome of a try means: marks for the keeper, and when the courier tries what again.
 
-use super::{Round, memory};
+use super::{Mode, Round, memory};
 use crate::alerter::{Delivery, backoff};
 use crate::keeper::{Inbox, Outcome};
 use std::time::Duration;
 
 /// Failed tries after which a delivery is parked behind the others.
 const TRIES_BEFORE_PARKING: u32 = 8;
+/// Longer than any run of `run --once`.
+const NEXT_RUN: Duration = Duration::from_secs(24 * 3600);
 /// So much longer than the gate is closed the delivery that closed it waits.
 const STAND_BACK: Duration = Duration::from_millis(250);
 impl Round<'_> {
@@ -69,7 +71,10 @@ impl Round<'_> {
             log::debug!("alerter {name}: {error}; try {tries} of alert {}", delivery.alert.id);
         }
         let now = self.clock.now();
-        let wait = after.unwrap_or_else(|| backoff::after(self.failures, self.clock.chance()));
+        let wait = match self.courier.mode {
+            Mode::Service => after.unwrap_or_else(|| backoff::after(self.failures, self.clock.chance())),
+            Mode::Once => NEXT_RUN,
+        };
         self.gate = now + wait;
         let parked = tries >= TRIES_BEFORE_PARKING;
         if parked {

@@ -201,7 +201,12 @@ fn once_tries_each_due_delivery_once_but_not_what_waits_behind_a_failed_one() {
             ..Run::default()
         };
         let world = run.against(|_, seq| if seq == 1 { retry() } else { None });
-        assert_eq!(world.tried(), [(0, 1, "retry"), (0, 2, "ok"), (0, 4, "ok")]);
+        let tried: Vec<_> = world
+            .tried()
+            .into_iter()
+            .map(|(_, seq, outcome)| (seq, outcome))
+            .collect();
+        assert_eq!(tried, [(1, "retry"), (2, "ok"), (4, "ok")]);
         assert_eq!(
             world.rows.lock().unwrap().queued.keys().copied().collect::<Vec<_>>(),
             [1, 3]
