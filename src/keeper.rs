@@ -75,6 +75,8 @@ pub struct Keeper {
     files: HashMap<FileKey, File>,
     /// Rows of files that are closed: they may still be told to be forgotten.
     closed_rows: HashMap<FileKey, i64>,
+    /// Bytes lost of files that are closed since the start, by source and reason.
+    closed_losses: HashMap<Arc<str>, BTreeMap<String, u64>>,
     queues: Vec<Queue>,
     pending: Pending,
     metrics: Arc<Metrics>,
@@ -155,6 +157,7 @@ impl Keeper {
             labels,
             files: HashMap::new(),
             closed_rows: HashMap::new(),
+            closed_losses: HashMap::new(),
             queues,
             pending: Pending::default(),
             metrics,

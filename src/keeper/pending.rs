@@ -2,7 +2,7 @@
 
 use super::{
     CHECKPOINT_AGE_MAX, COMMIT_RETRY, File, FileKey, Keeper, Mark, Now, Queue, WhenFull, book, checkpoints, groups,
-    outbox, ring,
+    outbox, ring, status,
 };
 use crate::alert::Alert;
 use crate::alert::book::{Group, Key};
@@ -140,8 +140,12 @@ impl Keeper {
                 file.row = Some(row);
             }
         }
-        let closed_rows = &mut self.closed_rows;
+        let (closed_rows, closed_losses) = (&mut self.closed_rows, &mut self.closed_losses);
         self.files.retain(|key, file| {
+            if file.closed {
+                let losses = closed_losses.entry(file.source.clone()).or_default();
+                status::add(losses, &file.checkpoint.file_state.ledger.lost);
+            }
             if let (true, Some(row)) = (file.closed, file.row) {
                 closed_rows.insert(*key, row);
             }

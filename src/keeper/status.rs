@@ -34,7 +34,7 @@ pub struct Source {
     pub ignored: u64,
     pub unparsed_lines: u64,
     pub replaced_bytes: u64,
-    /// Of the files that are followed now, by reason.
+    /// Since the start, by reason; what is skipped: of the files that are followed now.
     pub lost_bytes: BTreeMap<String, u64>,
     pub skipped_bytes: BTreeMap<String, u64>,
     pub possible_losses: u64,
@@ -114,7 +114,7 @@ impl Keeper {
                     ignored: counts.ignored.get(),
                     unparsed_lines: counts.unparsed_lines.get(),
                     replaced_bytes: counts.replaced_bytes.get(),
-                    lost_bytes: BTreeMap::new(),
+                    lost_bytes: self.closed_losses.get(name).cloned().unwrap_or_default(),
                     skipped_bytes: BTreeMap::new(),
                     possible_losses: 0,
                 };
@@ -160,7 +160,7 @@ impl Keeper {
     }
 }
 
-fn add(sums: &mut BTreeMap<String, u64>, more: &BTreeMap<String, u64>) {
+pub(super) fn add(sums: &mut BTreeMap<String, u64>, more: &BTreeMap<String, u64>) {
     for (reason, bytes) in more {
         *sums.entry(reason.clone()).or_default() += bytes;
     }

@@ -48,6 +48,13 @@ fn a_generation_deleted_while_nobody_looked_is_a_loss_of_what_was_seen_of_it() {
         (&from.into(), &to.into()),
         "{told:#?}"
     );
+    let status = home.output(&["status", "--json"]).stdout;
+    let status: serde_json::Value = serde_json::from_slice(&status).expect("one JSON object");
+    assert_eq!(
+        status["sources"][0]["lost_bytes"]["deleted"],
+        unfinished.len(),
+        "{status:#}"
+    );
     assert_eq!(program.stop().code(), Some(0));
 
     // It is told once, not at each start.
