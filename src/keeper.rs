@@ -347,14 +347,15 @@ impl Keeper {
             self.open_file(file, opened);
         }
         self.pending.batches += 1;
-        for exceptional in found {
-            self.tell(file, exceptional, observed_at);
-        }
+        // Before the findings: ids are made of the file's id, which comes with its first lines.
         if let Some(state) = file_state {
             self.tell_losses(file, &state);
             if let Some(known) = self.files.get_mut(&file) {
                 known.checkpoint.file_state = *state;
             }
+        }
+        for exceptional in found {
+            self.tell(file, exceptional, observed_at);
         }
         let Some(known) = self.files.get_mut(&file) else { return };
         known.checkpoint.resume = resume;

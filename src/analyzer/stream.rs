@@ -9,7 +9,6 @@ use crate::collector::{Chunk, Resume};
 use crate::record::assemble::OddCounts;
 use crate::record::{self, Assembler, Details, Level, Record};
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// What is kept of the bytes before a chunk, so that context can be cut out of it.
@@ -114,49 +113,24 @@ impl Stream {
         self.position.analyzers = analyzers;
     }
 
-    /// Feeds a whole chunk; see [`Stream::feed_range`].
-    pub fn feed(&mut self, chunk: &Chunk, now_ms: u64, now: jiff::Timestamp, sink: impl FnMut(Seen<'_>)) {
-        self.feed_range(chunk, 0..chunk.bytes.len(), now_ms, now, sink);
-    }
-
-    /// Feeds the lines of a chunk that stand at `range` of its bytes: ranges follow each other and end with a line; the
-    /// last one ends with the chunk. Read at `now_ms` of a monotonic clock; `now` guesses the year of stamps that lack it.
-    pub fn feed_range(
-        &mut self,
-        chunk: &Chunk,
-        range: Range<usize>,
-        now_ms: u64,
-        now: jiff::Timestamp,
-        mut sink: impl FnMut(Seen<'_>),
-    ) {
+    /// Feeds the next chunk, read at `now_ms` of a monotonic clock; `now` guesses the year of stamps that lack it.
+    pub fn feed(&mut self, chunk: &Chunk, now_ms: u64, now: jiff::Timestamp, mut sink: impl FnMut(Seen<'_>)) {
         let Self {
             assembler,
             position,
             history,
         } = self;
         position.now = now;
-        let is_last = range.end == chunk.bytes.len();
-        let offset = chunk.offset + range.start as u64;
         let window = Window {
             history: history.make_contiguous(),
             chunk,
         };
         assembler.follow(chunk.newline);
-        assembler.feed(
-            &chunk.bytes[range.clone()],
-            offset,
-            chunk.cut && is_last,
-            now_ms,
-            |record, reader| {
-                position.see(&record, reader, Some(&window), &mut sink);
-            },
-        );
-        if is_last {
-            position.end_offset = chunk.end_offset;
-            keep_tail(history, &chunk.bytes);
-        } else {
-            position.end_offset = chunk.offset + range.end as u64;
-        }
+        assembler.feed(&chunk.bytes, chunk.offset, chunk.cut, now_ms, |record, reader| {
+            position.see(&record, reader, Some(&window), &mut sink);
+        });
+        position.end_offset = chunk.end_offset;
+        keep_tail(history, &chunk.bytes);
     }
 
     /// Closes records that have been silent for long enough.

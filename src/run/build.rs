@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// Chunks on their way to one analyzer: enough to keep it busy while the disk answers, at 256 KiB each.
-const EVENTS_PER_ANALYZER: usize = 8;
+const EVENTS_PER_ANALYZER: usize = 3;
 /// Batches on their way to the keeper: enough that it never waits; each may hold hundreds of records in full.
 const BATCHES: usize = 4;
 /// Marks and commands on their way to the keeper.

@@ -2,7 +2,6 @@
 
 use crate::analyzer::Stream;
 use crate::analyzer::stream::{Analyzers, Seen};
-use crate::collector::lines::Newline;
 use crate::collector::{Chunk, Event, FileKey, FileState, Opened};
 use crate::keeper::{Batch, Message};
 use crate::metrics::{self, Metrics};
@@ -14,11 +13,6 @@ use std::time::{Duration, Instant};
 
 /// With nothing open there is nothing to wait for but the next event; a day is as good as for ever.
 const IDLE: Duration = Duration::from_secs(24 * 3600);
-
-/// A chunk of nothing but findings is fed in slices of this size, so that what is on its way to the keeper stays small.
-const SLICE_BYTES: usize = 16 * 1024;
-/// A batch with so many findings is sent before its chunk is done.
-const FOUND_PER_BATCH_MAX: usize = 128;
 
 /// What the files of one source are read with.
 #[derive(Debug, Clone)]
@@ -130,25 +124,10 @@ impl Worker {
         let key = chunk.file;
         file.lag_bytes = chunk.lag_bytes;
         let file_state = chunk.file_state.take();
-        let (mut found, mut start) = (Vec::new(), 0);
-        loop {
-            let end = match chunk.newline {
-                Newline::Byte => slice_end(&chunk.bytes, start),
-                // A newline is two bytes wide: a byte of it may be of another character.
-                Newline::Utf16Le | Newline::Utf16Be => chunk.bytes.len(),
-            };
-            found.extend(self.collect(&file.source.clone(), |sink| {
-                file.stream
-                    .feed_range(&chunk, start..end, now_ms, jiff::Timestamp::now(), sink);
-            }));
-            if end == chunk.bytes.len() {
-                break;
-            }
-            if found.len() >= FOUND_PER_BATCH_MAX {
-                self.send(key, file, std::mem::take(&mut found), None, false)?;
-            }
-            start = end;
-        }
+        // One batch per chunk: the collector's half of the checkpoint is true at the chunk's end only.
+        let found = self.collect(&file.source.clone(), |sink| {
+            file.stream.feed(&chunk, now_ms, jiff::Timestamp::now(), sink);
+        });
         if let Some(metrics) = self.metrics.sources.get(&file.source) {
             metrics.read_bytes.add(chunk.end_offset - chunk.offset);
             let odd = file.stream.take_odd_counts();
@@ -234,12 +213,6 @@ impl Worker {
             .send(Message::Batch(Box::new(batch)))
             .map_err(|_| KeeperGone)
     }
-}
-
-/// The end of the slice that begins at `start`: behind a newline, or the chunk's end.
-fn slice_end(bytes: &[u8], start: usize) -> usize {
-    let least = bytes.len().min(start + SLICE_BYTES);
-    memchr::memchr(b'\n', &bytes[least..]).map_or(bytes.len(), |n| least + n + 1)
 }
 
 /// The monotonic clock of this thread, in milliseconds, that began when silence of old records could have begun.
