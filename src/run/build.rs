@@ -24,8 +24,8 @@ use std::time::Instant;
 
 /// Chunks on their way to one analyzer: enough to keep it busy while the disk answers, at 256 KiB each.
 const EVENTS_PER_ANALYZER: usize = 3;
-/// Batches on their way to the keeper: enough that it never waits; each may hold hundreds of records in full.
-const BATCHES: usize = 4;
+/// Batches on their way to the keeper: one beside the one it works on; each may hold thousands of records in full.
+const BATCHES: usize = 1;
 /// Marks and commands on their way to the keeper.
 const KEEPER_INBOX: usize = 64;
 /// Spent buffers on their way back to the collector.
