@@ -29,8 +29,6 @@ pub struct Pending {
     files: BTreeSet<FileKey>,
     /// Files whose state nobody will need again.
     forgotten: Vec<Row>,
-    /// A group's life has changed.
-    life: bool,
     /// When the oldest checkpoint or life that waits for company was touched.
     waiting_since: Option<Instant>,
     pub checkpoints_due: bool,
@@ -62,8 +60,8 @@ impl Pending {
         self.waiting_since.get_or_insert_with(Instant::now);
     }
 
+    /// A group's life has changed: the book knows which.
     pub fn note_life(&mut self) {
-        self.life = true;
         self.waiting_since.get_or_insert_with(Instant::now);
     }
 
