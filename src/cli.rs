@@ -3,6 +3,10 @@
 //! Only commands that are built stand here. Values are parsed once, at this edge: whatever is wrong with them is a usage
 //! error (exit status 2) that names the option. Completions and the man page come from the same description as the help.
 
+mod commands;
+
+pub use commands::Asked;
+
 use crate::config::{self, RecordKeys, Span};
 use crate::record::{self, Level};
 use clap::error::ErrorKind;
@@ -30,6 +34,7 @@ pub enum Command {
     Check,
     Init(InitOptions),
     Status(StatusOptions),
+    Ask(Box<Asked>),
     Completions(clap_complete::Shell),
     Man,
 }
@@ -126,6 +131,8 @@ enum Typed {
     Init(TypedInit),
     /// Show what a running service does: lag, alerts, outboxes, losses
     Status(TypedStatus),
+    /// List what waits for each alerter, try it again, or take it out
+    Outbox(commands::TypedOutbox),
     /// Write completions for a shell to standard output
     Completions { shell: clap_complete::Shell },
     /// Write the man page to standard output
@@ -217,6 +224,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, now: jiff::Timestamp) -> 
             quiet,
         }),
         Some(Typed::Status(status)) => Command::Status(StatusOptions { json: status.json }),
+        Some(Typed::Outbox(outbox)) => Command::Ask(Box::new(outbox.into())),
         Some(Typed::Completions { shell }) => Command::Completions(shell),
         Some(Typed::Man) => Command::Man,
     };
@@ -253,11 +261,19 @@ pub fn write_man(out: &mut dyn Write) -> std::io::Result<()> {
     page.render_name_section(&mut roff)?;
     page.render_synopsis_section(&mut roff)?;
     page.render_options_section(&mut roff)?;
-    for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+    let is_no_help = |sub: &&clap::Command| sub.get_name() != "help";
+    let mut subs = Vec::new();
+    for sub in command.get_subcommands().filter(is_no_help) {
+        subs.push(sub.clone().bin_name(sub.get_name()));
+        let named = |own: &clap::Command| own.clone().bin_name(format!("{} {}", sub.get_name(), own.get_name()));
+        subs.extend(sub.get_subcommands().filter(is_no_help).map(named));
+    }
+    for sub in subs {
+        let name = sub.get_bin_name().unwrap_or_default().to_owned();
         // Global options stand above, once.
         let hidden = sub
             .get_arguments()
-            .filter(|arg| arg.is_global_set())
+            .filter(|arg| command.get_arguments().any(|own| own.get_id() == arg.get_id()))
             .map(|arg| arg.get_id().clone());
         let hidden: Vec<clap::Id> = hidden.collect();
         let own = hidden
@@ -268,7 +284,7 @@ pub fn write_man(out: &mut dyn Write) -> std::io::Result<()> {
         section.render_description_section(&mut text)?;
         section.render_options_section(&mut text)?;
         let text = String::from_utf8_lossy(&text);
-        let heading = format!(".SH \"{}\"", sub.get_name().to_uppercase());
+        let heading = format!(".SH \"{}\"", name.to_uppercase());
         let text = text
             .replace(".SH DESCRIPTION", &heading)
             .replace(".SH OPTIONS", ".SS Options");

@@ -1,18 +1,21 @@
-//! `control.sock`: other processes speak to the running service: `status`, `ping`.
+//! `control.sock`: other processes speak to the running service: `status`, `ping`, and the commands of people.
 //!
 //! One request a line, JSON (`{"command":"status"}`), one answer a line: `{"ok":…}` or `{"error":"…"}`. The thread ends
 //! when its stop channel is closed and the eventfd is rung. A client that hangs loses its connection, not the service.
 
+use crate::command::{self, Command, Scene};
 use crate::keeper::{Inbox, Status};
+use crate::state::{self, State};
 use anyhow::{Context, Result, bail};
 use crossbeam_channel::{Sender, bounded};
 use rustix::event::{PollFd, PollFlags, poll};
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A client has so long to say and to hear something.
@@ -26,6 +29,7 @@ const REQUEST_MAX_BYTES: u64 = 64 * 1024;
 pub enum Request {
     Status,
     Ping,
+    Do(Command),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -124,6 +128,11 @@ impl Control {
                 self.ask(Inbox::Ping)?;
                 Ok(serde_json::Value::from("pong"))
             }
+            Request::Do(command) => {
+                let command = Box::new(command.clone());
+                self.ask(|reply| Inbox::Command(command, reply))?
+                    .map_err(anyhow::Error::msg)
+            }
         }
     }
 
@@ -172,4 +181,32 @@ pub fn status(state_dir: &Path) -> Result<Option<Status>> {
     ask(state_dir, &Request::Status)?
         .map(|value| serde_json::from_value(value).context("the status of another version"))
         .transpose()
+}
+
+/// Has a command done by the service that runs on `state_dir`, or, where none runs, does it here, under its lock.
+pub fn perform(state_dir: &Path, command: &Command, alerters: Vec<Arc<str>>) -> Result<serde_json::Value> {
+    if let Some(answer) = ask(state_dir, &Request::Do(command.clone()))? {
+        return Ok(answer);
+    }
+    let exists = state_dir.join("state.db").exists();
+    if !(exists || command.writes() && is_ours(state_dir)) {
+        bail!("no state in {}: nothing has run there yet", state_dir.display());
+    }
+    let _lock = state::lock(state_dir)?.map_err(|held| {
+        let who = held.pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+        let dir = state_dir.display();
+        anyhow::anyhow!("another instance{who} holds {dir} and does not listen: it starts or stops; try again")
+    })?;
+    let (mut state, _) = State::open(state_dir)?;
+    let scene = Scene {
+        now: jiff::Timestamp::now(),
+        alerters,
+    };
+    command::execute(&mut state, command, &scene)
+}
+
+/// A state that root makes for a service of another user is one that the service cannot open.
+fn is_ours(state_dir: &Path) -> bool {
+    let owner = std::fs::metadata(state_dir).map(|metadata| metadata.uid());
+    owner.is_err() || owner.is_ok_and(|owner| owner == rustix::process::geteuid().as_raw())
 }

@@ -4,6 +4,7 @@
 //! committed together. Couriers are rung only after the commit. While the state cannot be written (full disk) nothing
 //! more is taken from the analyzers, what is pending stays in memory, and the commit is tried again.
 
+mod commands;
 mod inbox;
 mod pending;
 mod status;
@@ -14,13 +15,14 @@ pub use status::Status;
 
 use crate::alert::book::{self, Book, Now};
 use crate::alert::{self, Composer};
+use crate::alerter::courier::{self, Bell};
 use crate::alerter::{self, WhenFull};
 use crate::collector::{FileKey, Opened};
 use crate::metrics::Metrics;
 use crate::state::checkpoints::Checkpoint;
 use crate::state::{State, checkpoints, groups, outbox};
 use anyhow::Result;
-use crossbeam_channel::{Receiver, Sender, never, select, select_biased};
+use crossbeam_channel::{Receiver, never, select, select_biased};
 use pending::Pending;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -55,7 +57,7 @@ pub struct Parts {
     /// Labels of each source over the host's.
     pub labels: BTreeMap<Arc<str>, BTreeMap<String, String>>,
     /// Each alerter with its bell.
-    pub alerters: Vec<(alerter::Settings, Sender<()>)>,
+    pub alerters: Vec<(alerter::Settings, Bell)>,
     pub metrics: Arc<Metrics>,
 }
 
@@ -111,7 +113,7 @@ impl File {
 #[derive(Debug)]
 struct Queue {
     settings: alerter::Settings,
-    bell: Sender<()>,
+    bell: Bell,
     /// Payload bytes of what waits.
     bytes: u64,
     /// It is asked to block, and does.
@@ -220,9 +222,7 @@ impl Keeper {
     fn finish(mut self, inbox: &Receiver<Inbox>, couriers: CouriersEnd) -> Result<()> {
         self.commit_or_wait();
         // Dropping the bells tells the couriers to finish; their inbox closes when the last one has.
-        self.queues
-            .iter_mut()
-            .for_each(|queue| queue.bell = crossbeam_channel::bounded(1).0);
+        self.queues.iter_mut().for_each(|queue| queue.bell = courier::bell().0);
         let until = match couriers {
             CouriersEnd::After(deadline) => Instant::now() + deadline,
             CouriersEnd::At(until) => until,
@@ -307,6 +307,9 @@ impl Keeper {
             }
             Inbox::Ping(reply) => {
                 reply.try_send(()).ok();
+            }
+            Inbox::Command(command, reply) => {
+                reply.try_send(self.obey(&command)).ok();
             }
         }
     }
@@ -431,7 +434,7 @@ impl Keeper {
     }
 
     fn ring_all(&self) {
-        self.queues.iter().for_each(ring);
+        self.queues.iter().for_each(|queue| queue.bell.ring());
     }
 
     fn back_up_if_due(&mut self) {
@@ -444,11 +447,6 @@ impl Keeper {
             log::warn!("{error:#}");
         }
     }
-}
-
-/// A full bell is rung already; a closed one belongs to a courier that is gone.
-fn ring(queue: &Queue) {
-    queue.bell.try_send(()).ok();
 }
 
 /// Both clocks of an alert's life.

@@ -18,6 +18,7 @@ pub mod analyzer;
 pub mod alerter;
 pub mod state;
 
+pub mod command;
 pub mod control;
 pub mod keeper;
 pub mod metrics;

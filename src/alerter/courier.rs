@@ -7,8 +7,11 @@
 //! It works in sweeps: from the outbox's first queued delivery to its last, skipping what is sent, not due yet, or
 //! behind another of its fingerprint. A failure ends the sweep and closes the gate for a while; a bell opens a new one.
 
+mod bell;
 mod memory;
 mod outcomes;
+
+pub use bell::{Bell, Ear, bell};
 
 use super::{Alerter, Delivery, Send, SendError, Sent, Settings, backoff};
 use crate::keeper::{Inbox, Mark, Outcome};
@@ -96,8 +99,8 @@ pub struct Courier {
     pub settings: Settings,
     pub alerter: Box<dyn Alerter>,
     pub outbox: Box<dyn Outbox>,
-    /// `bounded(1)`: rings when there may be something new; closed: stop.
-    pub bell: Receiver<()>,
+    /// Rings when there may be something new; closed: stop.
+    pub ear: Ear,
     pub keeper: Sender<Inbox>,
     pub mode: Mode,
     /// For what is due when the bell closes. It is looked at
@@ -192,7 +195,7 @@ impl Round<'_> {
             if std::mem::take(&mut self.rung) {
                 continue;
             }
-            match self.clock.wait(&self.courier.bell, until) {
+            match self.clock.wait(&self.courier.ear.bell, until) {
                 Wake::Rung | Wake::Due => {}
                 Wake::Closed => {
                     self.begin_stop();
@@ -215,6 +218,9 @@ impl Round<'_> {
     /// Does what is due; when there is something to do again (`None`: when the bell rings).
     fn serve(&mut self) -> Option<Duration> {
         self.tick();
+        if self.courier.ear.is_hurried() {
+            self.hurry();
+        }
         if self.clock.now() < self.gate {
             return self.earliest(Some(self.gate));
         }
@@ -226,6 +232,16 @@ impl Round<'_> {
                 self.earliest(due.into_iter().chain(parked).min())
             }
             Swept::Stopped => self.earliest(Some(self.gate)),
+        }
+    }
+
+    /// A person wants all of it tried now. What waits is taken from the outbox anew, which counts its tries.
+    fn hurry(&mut self) {
+        let now = self.clock.now();
+        (self.gate, self.parked_gate, self.parked_cursor) = (now, now, 0);
+        self.memory.forget_waits();
+        if let Err(error) = self.learn_parked() {
+            self.outbox_failed(&error);
         }
     }
 
@@ -248,7 +264,7 @@ impl Round<'_> {
 
     /// Notices a closed bell within a long sweep; whether there is time for another try.
     fn may_go_on(&mut self) -> bool {
-        match self.courier.bell.try_recv() {
+        match self.courier.ear.bell.try_recv() {
             Ok(()) => self.rung = true,
             Err(TryRecvError::Disconnected) => self.begin_stop(),
             Err(TryRecvError::Empty) => {}

@@ -3,6 +3,7 @@
 use super::Status;
 use crate::analyzer::Exceptional;
 use crate::collector::{FileKey, FileState, Opened, Resume, Row};
+use crate::command::Command;
 use crossbeam_channel::Sender;
 use std::sync::Arc;
 
@@ -48,6 +49,8 @@ pub enum Inbox {
     /// Somebody asks how it goes.
     Status(Sender<Status>),
     Ping(Sender<()>),
+    /// Somebody wants something done; the answer, or why not.
+    Command(Box<Command>, Sender<Result<serde_json::Value, String>>),
 }
 
 /// What became of one delivery.

@@ -2,7 +2,7 @@
 
 use super::{
     CHECKPOINT_AGE_MAX, COMMIT_RETRY, File, FileKey, Keeper, Mark, Now, Queue, WhenFull, book, checkpoints, groups,
-    outbox, ring, status,
+    outbox, status,
 };
 use crate::alert::Alert;
 use crate::alert::book::{Group, Key};
@@ -176,7 +176,7 @@ impl Keeper {
             );
         }
         let rung: BTreeSet<usize> = self.pending.pushes.iter().map(|(queue, _)| *queue).collect();
-        rung.into_iter().for_each(|index| ring(&self.queues[index]));
+        rung.into_iter().for_each(|index| self.queues[index].bell.ring());
         self.metrics.commits.add(1);
         let Pending {
             failed_at,

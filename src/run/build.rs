@@ -4,7 +4,7 @@ use super::worker::{AtEnd, SourceParts, Worker};
 use super::{COURIERS_DEADLINE, Service};
 use crate::alert::redact::Redactor;
 use crate::alert::{Composer, Host, id};
-use crate::alerter::courier::{Courier, Mode};
+use crate::alerter::courier::{self, Bell, Courier, Mode};
 use crate::analyzer::stream::Analyzers;
 use crate::cli::RunOptions;
 use crate::collector::{self, Collector, ReadFrom};
@@ -213,14 +213,14 @@ fn couriers(
     settings: &Settings,
     options: &RunOptions,
     keeper: &Sender<keeper::Inbox>,
-) -> Result<(Vec<Courier>, Vec<Sender<()>>)> {
+) -> Result<(Vec<Courier>, Vec<Bell>)> {
     let build = |settings: &alerter::Settings| {
-        let (bell, ear) = bounded(1);
+        let (bell, ear) = courier::bell();
         let courier = Courier {
             settings: settings.clone(),
             alerter: alerter::build(settings).with_context(|| format!("alerter {}", settings.name))?,
             outbox: Box::new(outbox::Queue::new(state.reader()?, settings.name.clone())),
-            bell: ear,
+            ear,
             keeper: keeper.clone(),
             mode: if options.once { Mode::Once } else { Mode::Service },
             deadline: if options.once {

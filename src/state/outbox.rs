@@ -2,6 +2,8 @@
 //!
 //! The keeper writes; each courier reads its own queue through a connection of its own.
 
+pub mod review;
+
 use crate::alert::Alert;
 use crate::alerter::Delivery;
 use crate::alerter::courier::Outbox;

@@ -9,6 +9,7 @@ mod crash;
 mod email;
 mod kafka;
 mod losses;
+mod outbox;
 mod packaged;
 mod program;
 mod readme;

@@ -5,7 +5,7 @@ use crate::servers::Certificates;
 use crossbeam_channel::Receiver as Bell;
 use exception_log_collector::alert::render::Wording;
 use exception_log_collector::alert::{Alert, Context, Host, Kind as AlertKind, Reason, Status};
-use exception_log_collector::alerter::courier::{Clock, Courier, Mode, Outbox, Wake};
+use exception_log_collector::alerter::courier::{self, Clock, Courier, Mode, Outbox, Wake};
 use exception_log_collector::alerter::webhook::{Mention, Preset, Secret, Settings as Webhook};
 use exception_log_collector::alerter::{self, Alerter, Delivery, Kind, SendError, Settings};
 use exception_log_collector::keeper::{Inbox, Outcome};
@@ -154,7 +154,7 @@ fn a_receiver_that_is_down_then_busy_then_well_gets_everything_and_nothing_twice
     let queue = Queue(Arc::new(Mutex::new(
         (1..=ALERTS).map(|seq| (seq, delivery(seq))).collect(),
     )));
-    let (ring, bell) = crossbeam_channel::bounded(1);
+    let (ring, ear) = courier::bell();
     let (keeper, inbox) = crossbeam_channel::bounded(64);
     let settings = settings(to(&[format!("http://{address}/hook")]));
     let alerter = alerter::build(&settings).expect("a valid webhook");
@@ -164,7 +164,7 @@ fn a_receiver_that_is_down_then_busy_then_well_gets_everything_and_nothing_twice
         settings,
         alerter,
         outbox,
-        bell,
+        ear,
         keeper,
         mode: Mode::Service,
         deadline,

@@ -162,6 +162,12 @@ impl Memory {
         delivery.tries.max(put_off).max(parked)
     }
 
+    /// Whatever was put off or parked may be tried again.
+    pub(super) fn forget_waits(&mut self) {
+        self.put_off.clear();
+        self.parked.clear();
+    }
+
     pub(super) fn done(&mut self, seq: i64, done: Done) {
         self.put_off.remove(&seq);
         match self.parked.remove(&seq) {

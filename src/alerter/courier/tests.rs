@@ -216,7 +216,7 @@ fn once_tries_each_due_delivery_once_but_not_what_waits_behind_a_failed_one() {
 
 #[test]
 fn a_keeper_that_is_gone_ends_the_courier() {
-    let (bell_sender, bell) = crossbeam_channel::bounded(1);
+    let (rope, ear) = bell();
     let (keeper, inbox) = crossbeam_channel::bounded(1);
     drop(inbox);
     let rows: BTreeMap<i64, Row> = (1..=5000)
@@ -244,13 +244,13 @@ fn a_keeper_that_is_gone_ends_the_courier() {
             queued: rows,
             ..Rows::default()
         })))),
-        bell,
+        ear,
         keeper,
         mode: Mode::Service,
         deadline: Duration::from_secs(10),
     };
     courier.run();
-    drop(bell_sender);
+    drop(rope);
     assert!(
         tried.lock().unwrap().len() <= MARKS_MAX,
         "what cannot be marked would be sent again"
@@ -259,8 +259,8 @@ fn a_keeper_that_is_gone_ends_the_courier() {
 
 #[test]
 fn a_closed_bell_lets_what_is_queued_go_and_stops_at_the_first_failure() {
-    let (bell_sender, bell) = crossbeam_channel::bounded(1);
-    drop(bell_sender);
+    let (rope, ear) = bell();
+    drop(rope);
     let (keeper, inbox) = crossbeam_channel::unbounded();
     let rows: BTreeMap<i64, Row> = (1..=9)
         .map(|seq| {
@@ -287,7 +287,7 @@ fn a_closed_bell_lets_what_is_queued_go_and_stops_at_the_first_failure() {
             queued: rows,
             ..Rows::default()
         })))),
-        bell,
+        ear,
         keeper,
         mode: Mode::Service,
         deadline: Duration::from_secs(10),

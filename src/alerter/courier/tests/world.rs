@@ -192,7 +192,7 @@ impl Run {
             dead: Vec::new(),
         }));
         let (now, tried) = (Now::default(), Arc::new(Mutex::new(Vec::new())));
-        let (bell_sender, bell) = crossbeam_channel::bounded(1);
+        let (rope, ear) = bell();
         let (keeper, inbox) = crossbeam_channel::unbounded();
         let courier = Courier {
             settings: settings(self.send),
@@ -203,7 +203,7 @@ impl Run {
                 batch_max: self.batch_max,
             }),
             outbox: Box::new(SharedOutbox(rows.clone())),
-            bell,
+            ear,
             keeper,
             mode: self.mode,
             deadline: Duration::from_secs(10),
@@ -223,7 +223,7 @@ impl Run {
         };
         courier.run_by(&mut clock);
         drop(clock);
-        drop(bell_sender);
+        drop(rope);
         let news: Vec<Inbox> = inbox.try_iter().collect();
         if self.commits {
             commit(&mut rows.lock().unwrap(), &news);

@@ -1,0 +1,77 @@
+//! What became of alerts, for `explain`: one row per thing that happened, in order, bounded by count and by age.
+//!
+//! Rows are written in the transaction that makes them true. There is no index: rows are only ever added at one end,
+//! removed at the other, and looked through whole when a person asks.
+
+use crate::alert::render;
+use anyhow::Result;
+use rusqlite::{Connection, params};
+use serde::{Deserialize, Serialize};
+
+/// Rows kept: the newest.
+pub const ROWS_MAX: i64 = 50_000;
+/// Days for which they are kept.
+pub const DAYS_MAX: i64 = 30;
+/// Rows that one [`trim`] removes because of their age: it is called often.
+const TRIMMED_MAX: i64 = 1_000;
+/// Bytes of `detail` that are kept.
+const DETAIL_MAX: usize = 300;
+
+/// One thing that happened to an alert.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    pub at: jiff::Timestamp,
+    pub alert_id: String,
+    pub alerter: Option<String>,
+    /// One word: `delivered`, `failed`, `parked`, `dead`, `silenced` …
+    pub what: String,
+    pub detail: Option<String>,
+}
+
+/// Writes down what became of an alert, for all (`alerter` is `None`) or for one alerter.
+pub fn note(
+    connection: &Connection,
+    at_ms: i64,
+    alert_id: &str,
+    alerter: Option<&str>,
+    what: &str,
+    detail: Option<&str>,
+) -> Result<()> {
+    let detail = detail.map(|text| render::cut_bytes(text, DETAIL_MAX));
+    connection
+        .prepare_cached("INSERT INTO history (at_ms, alert_id, alerter, what, detail) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![at_ms, alert_id, alerter, what, detail])?;
+    Ok(())
+}
+
+/// Forgets what is too much and what is too old.
+pub fn trim(connection: &Connection, now_ms: i64) -> Result<()> {
+    connection
+        .prepare_cached("DELETE FROM history WHERE rowid <= (SELECT max(rowid) FROM history) - ?1")?
+        .execute([ROWS_MAX])?;
+    connection
+        .prepare_cached(
+            "DELETE FROM history WHERE at_ms < ?1
+             AND rowid IN (SELECT rowid FROM history ORDER BY rowid LIMIT ?2)",
+        )?
+        .execute([now_ms - DAYS_MAX * 24 * 3600 * 1000, TRIMMED_MAX])?;
+    Ok(())
+}
+
+/// What happened to one alert, oldest first.
+pub fn of_alert(connection: &Connection, alert_id: &str) -> Result<Vec<Event>> {
+    let mut statement = connection
+        .prepare("SELECT at_ms, alert_id, alerter, what, detail FROM history WHERE alert_id = ?1 ORDER BY rowid")?;
+    let mut rows = statement.query([alert_id])?;
+    let mut events = Vec::new();
+    while let Some(row) = rows.next()? {
+        events.push(Event {
+            at: jiff::Timestamp::from_millisecond(row.get(0)?)?,
+            alert_id: row.get(1)?,
+            alerter: row.get(2)?,
+            what: row.get(3)?,
+            detail: row.get(4)?,
+        });
+    }
+    Ok(events)
+}
