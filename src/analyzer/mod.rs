@@ -6,6 +6,7 @@
 pub mod fingerprint;
 pub mod level;
 pub mod mask;
+pub mod prefilter;
 pub mod rules;
 pub mod stream;
 

@@ -1,8 +1,10 @@
 //! Rules: regular expressions of the configuration, and `ignore`, limited to the sources they name.
 //!
-//! One `RegexSet` tells which rules match a record; captures are read only for those. Rules see the record's body: the
-//! text without its envelope, decoded, unredacted.
+//! Rules whose matches need certain literals are asked only where one of these stands; the others always. A `RegexSet`
+//! tells which of them match a record; captures are read only for those. Rules see the record's body: the text without
+//! its envelope, decoded, unredacted.
 
+use super::prefilter::{self, Prefilter};
 use super::{AnalyzerKind, Finding, Ignore, Rule};
 use crate::record::Details;
 use regex::bytes::RegexSet;
@@ -16,8 +18,19 @@ const CAPTURE_MAX_BYTES: usize = 1024;
 #[derive(Debug, Clone)]
 pub struct Rules {
     rules: Vec<Rule>,
-    set: RegexSet,
+    /// Asked where the prefilter finds something.
+    filtered: Subset,
+    prefilter: Option<Prefilter>,
+    /// Asked always.
+    unfiltered: Subset,
     ignore: RegexSet,
+}
+
+/// Some of the rules, by index, with their patterns.
+#[derive(Debug, Clone, Default)]
+struct Subset {
+    rules: Vec<usize>,
+    patterns: RegexSet,
 }
 
 impl Rules {
@@ -33,26 +46,42 @@ impl Rules {
             .iter()
             .filter(|ignore| concerns(&ignore.sources, source))
             .map(|i| i.pattern.as_str());
+        let literals: Vec<_> = rules
+            .iter()
+            .map(|rule| prefilter::required(rule.pattern.as_str()))
+            .collect();
+        let prefilter = Prefilter::new(&literals.iter().flatten().flatten().cloned().collect());
+        let is_filtered = |index: &usize| prefilter.is_some() && literals[*index].is_some();
+        let (filtered, unfiltered) = (0..rules.len()).partition(is_filtered);
         Self {
-            set: set_of(rules.iter().map(|rule| rule.pattern.as_str())),
+            filtered: Subset::new(filtered, &rules),
+            prefilter,
+            unfiltered: Subset::new(unfiltered, &rules),
             ignore: set_of(ignore),
             rules,
         }
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.rules.is_empty()
+    /// What finds every place where a rule may match; none: that cannot be told without asking them.
+    pub fn prefilter(&self) -> Option<&Prefilter> {
+        self.prefilter.as_ref().filter(|_| self.unfiltered.rules.is_empty())
     }
 
     /// The findings of all rules that match, in the order of the configuration, each with its rule. `details` is asked
     /// for only where a rule has conditions on fields.
     pub fn analyze<'r>(&'r self, body: &[u8], details: &mut dyn FnMut() -> Details) -> Vec<(Finding, &'r Rule)> {
-        if self.rules.is_empty() {
-            return Vec::new();
+        let mut matching = self.unfiltered.matching(body);
+        if self
+            .prefilter
+            .as_ref()
+            .is_some_and(|prefilter| prefilter.find(body, 0).is_some())
+        {
+            matching.append(&mut self.filtered.matching(body));
+            matching.sort_unstable();
         }
         let mut found = Vec::new();
         let mut known: Option<Details> = None;
-        for index in self.set.matches(body) {
+        for index in matching {
             let rule = &self.rules[index];
             if !rule.fields.is_empty() && !fields_match(rule, known.get_or_insert_with(&mut *details)) {
                 continue;
@@ -67,6 +96,23 @@ impl Rules {
 
     pub fn ignores(&self, body: &[u8]) -> bool {
         !self.ignore.is_empty() && self.ignore.is_match(body)
+    }
+}
+
+impl Subset {
+    fn new(indices: Vec<usize>, rules: &[Rule]) -> Self {
+        Self {
+            patterns: set_of(indices.iter().map(|&index| rules[index].pattern.as_str())),
+            rules: indices,
+        }
+    }
+
+    fn matching(&self, body: &[u8]) -> Vec<usize> {
+        if self.rules.is_empty() {
+            return Vec::new();
+        }
+        let matches = self.patterns.matches(body);
+        matches.into_iter().map(|at| self.rules[at]).collect()
     }
 }
 
@@ -138,14 +184,22 @@ mod tests {
     #[test]
     fn every_rule_that_matches_speaks_with_its_captures() {
         let rules = Rules::for_source(
-            &[rule("oom", r"Killed process (?P<pid>\d+)"), rule("kill", "^Killed")],
+            &[
+                rule("oom", r"Killed process (?P<pid>\d+)"),
+                rule("any", r"\d\d"),
+                rule("kill", "^Killed"),
+            ],
             &[],
             "app",
         );
         let found = rules.analyze(b"first\nKilled process 77 (java)", &mut Details::default);
-        assert_eq!(found.len(), 2, "{found:?}");
+        let names: Vec<_> = found
+            .iter()
+            .filter_map(|(finding, _)| finding.name.as_deref())
+            .collect();
+        assert_eq!(names, ["oom", "any", "kill"], "in the order of the configuration");
         assert_eq!(found[0].0.captures["pid"], "77");
-        assert!(found[1].0.captures.is_empty());
+        assert!(found[2].0.captures.is_empty());
     }
 
     #[test]

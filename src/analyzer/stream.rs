@@ -4,15 +4,19 @@
 //! outcome depends on the bytes alone, not on their chunking; what was judged before a restart is not reported again,
 //! what was open is.
 
+use super::prefilter::Prefilter;
 use super::{Exceptional, Finding, Settings, fingerprint, level, rules::Rules};
 use crate::collector::{Chunk, Resume};
 use crate::record::assemble::OddCounts;
 use crate::record::{self, Assembler, Details, Level, Record};
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What is kept of the bytes before a chunk, so that context can be cut out of it.
 const HISTORY_MAX_BYTES: usize = 8 * 1024;
+/// Of so much of a file every line is looked at, so that its format is known, before lines are left out.
+const LOOKED_AT_MIN_BYTES: usize = 64 * 1024;
 /// A line of context is cut here.
 const CONTEXT_LINE_MAX_BYTES: usize = 2 * 1024;
 
@@ -23,6 +27,8 @@ pub struct Analyzers {
     rules: Rules,
     before_lines: usize,
     after_lines: usize,
+    /// Records in which nobody finds anything are wanted too.
+    wants_all: bool,
 }
 
 impl Analyzers {
@@ -39,7 +45,21 @@ impl Analyzers {
             rules: Rules::for_source(&settings.rules, &settings.ignore, source),
             before_lines: before,
             after_lines: after,
+            wants_all: false,
         }
+    }
+
+    /// No record is left out, also where that could be told from afar.
+    #[must_use]
+    pub fn wanting_all(self, wants_all: bool) -> Self {
+        Self { wants_all, ..self }
+    }
+
+    /// What finds every record that anybody may find something in, by literals; none: each must be looked at.
+    fn prefilter(&self) -> Option<&Prefilter> {
+        self.rules
+            .prefilter()
+            .filter(|_| self.alert_at.is_none() && !self.wants_all)
     }
 
     /// All opinions of one record, and the severity they come to.
@@ -68,6 +88,8 @@ pub enum Seen<'a> {
         details: &'a dyn Fn() -> Details,
         ignored: bool,
     },
+    /// So many records, each of one line, that nobody can find anything in: they were not looked at.
+    Skipped(u64),
 }
 
 /// All state between two chunks of a file.
@@ -76,6 +98,8 @@ pub struct Stream {
     assembler: Assembler,
     position: Position,
     history: VecDeque<u8>,
+    /// Bytes whose every line was looked at.
+    looked_at: usize,
 }
 
 #[derive(Debug)]
@@ -105,6 +129,7 @@ impl Stream {
                 now: jiff::Timestamp::UNIX_EPOCH,
             },
             history: VecDeque::new(),
+            looked_at: 0,
         }
     }
 
@@ -119,6 +144,7 @@ impl Stream {
             assembler,
             position,
             history,
+            looked_at,
         } = self;
         position.now = now;
         let window = Window {
@@ -126,9 +152,26 @@ impl Stream {
             chunk,
         };
         assembler.follow(chunk.newline);
-        assembler.feed(&chunk.bytes, chunk.offset, chunk.cut, now_ms, |record, reader| {
-            position.see(&record, reader, Some(&window), &mut sink);
-        });
+        let analyzers = position.analyzers.clone();
+        let mut feed = |assembler: &mut Assembler, lines: Range<usize>, sink: &mut _| {
+            let cut = chunk.cut && lines.end == chunk.bytes.len();
+            let offset = chunk.offset + lines.start as u64;
+            assembler.feed(&chunk.bytes[lines], offset, cut, now_ms, |record, reader| {
+                position.see(&record, reader, Some(&window), sink);
+            });
+        };
+        let settled = *looked_at >= LOOKED_AT_MIN_BYTES && assembler.takes_lines_alone();
+        match analyzers.prefilter().filter(|_| settled) {
+            Some(prefilter) => skim(&chunk.bytes, prefilter, |skipped, lines| {
+                assembler.skip_lines(skipped);
+                sink(Seen::Skipped(skipped));
+                feed(assembler, lines, &mut sink);
+            }),
+            None => {
+                feed(assembler, 0..chunk.bytes.len(), &mut sink);
+                *looked_at += chunk.bytes.len();
+            }
+        }
         position.end_offset = chunk.end_offset;
         keep_tail(history, &chunk.bytes);
     }
@@ -241,6 +284,22 @@ pub fn keep(record: &Record<'_>, details: Details, findings: Vec<Finding>, sever
         before: Vec::new(),
         after: Vec::new(),
     }
+}
+
+/// Leaves out lines in which nothing stands that the prefilter looks for: `take` gets the number of lines left out, and
+/// where the next one to be looked at stands (nowhere, behind the last).
+fn skim(bytes: &[u8], prefilter: &Prefilter, mut take: impl FnMut(u64, Range<usize>)) {
+    let lines = |bytes: &[u8]| memchr::memchr_iter(b'\n', bytes).count() as u64;
+    let mut from = 0;
+    while let Some(hit) = prefilter.find(bytes, from) {
+        let start = memchr::memrchr(b'\n', &bytes[from..hit]).map_or(from, |at| from + at + 1);
+        let end = memchr::memchr(b'\n', &bytes[hit..]).map_or(bytes.len(), |at| hit + at + 1);
+        take(lines(&bytes[from..start]), start..end);
+        from = end;
+    }
+    let rest = &bytes[from..];
+    let unended = rest.last().is_some_and(|&last| last != b'\n');
+    take(lines(rest) + u64::from(unended), bytes.len()..bytes.len());
 }
 
 /// Keeps the end of what went by, for the context of what comes.

@@ -109,6 +109,21 @@ impl Assembler {
         self.park_ahead(&mut ahead, &mut sink);
     }
 
+    /// Whether each line is a record of its own that its bytes alone tell: then some may be left out.
+    pub fn takes_lines_alone(&self) -> bool {
+        matches!(self.settings.multiline, Multiline::Off)
+            && self.decoder.newline() == Newline::Byte
+            && self.decoder.keeps_all()
+            && self.reader.reads_lines_alone()
+            && self.open.is_empty()
+            && self.partial.is_empty()
+    }
+
+    /// So many lines were left out.
+    pub fn skip_lines(&mut self, count: u64) {
+        self.line += count;
+    }
+
     /// Closes the records that have been silent for `flush_after` at `now_ms`.
     pub fn close_silent(&mut self, now_ms: u64, mut sink: impl FnMut(Record<'_>, &LineReader)) {
         let flush_ms = self.flush_ms();

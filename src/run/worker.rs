@@ -170,12 +170,16 @@ impl Worker {
     ) -> Vec<crate::analyzer::Exceptional> {
         let mut found = Vec::new();
         let (mut records, mut ignored_records) = (0, 0);
-        drive(&mut |seen| {
-            records += 1;
-            match seen {
-                Seen::Exceptional(exceptional) => found.push(*exceptional),
-                Seen::Unremarkable { ignored, .. } => ignored_records += u64::from(ignored),
+        drive(&mut |seen| match seen {
+            Seen::Exceptional(exceptional) => {
+                records += 1;
+                found.push(*exceptional);
             }
+            Seen::Unremarkable { ignored, .. } => {
+                records += 1;
+                ignored_records += u64::from(ignored);
+            }
+            Seen::Skipped(skipped) => records += skipped,
         });
         if let Some(metrics::Source {
             records: all,

@@ -233,6 +233,7 @@ impl<'a> Visit<'a> {
                     self.waiting.push((order, Item::Exceptional(Box::new(alert))));
                 }
             }
+            Seen::Skipped(_) => {}
             Seen::Unremarkable {
                 record,
                 details,
@@ -305,6 +306,7 @@ impl<'a> Visit<'a> {
             latest = latest.max(match seen {
                 Seen::Exceptional(found) => found.details.timestamp,
                 Seen::Unremarkable { details, .. } => details().timestamp,
+                Seen::Skipped(_) => None,
             });
         };
         let newline = limits_of(&settings).newline;

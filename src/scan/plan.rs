@@ -49,13 +49,16 @@ impl Plan {
                     alert_at: Option<Option<Level>>,
                     labels: &BTreeMap<String, String>,
                     paths| PlannedSource {
-            analyzers: Arc::new(Analyzers::new(
-                &analyzer,
-                name,
-                alert_at.map(|level| lowered(level, options.min_severity)),
-                settings.alert.context_before_lines,
-                settings.alert.context_after_lines,
-            )),
+            analyzers: Arc::new(
+                Analyzers::new(
+                    &analyzer,
+                    name,
+                    alert_at.map(|level| lowered(level, options.min_severity)),
+                    settings.alert.context_before_lines,
+                    settings.alert.context_after_lines,
+                )
+                .wanting_all(options.all),
+            ),
             record: over(options, record),
             labels: settings
                 .alert

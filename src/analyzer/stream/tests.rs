@@ -151,3 +151,75 @@ fn a_record_is_told_with_the_lines_around_it_also_across_chunks() {
         );
     }
 }
+
+/// Offsets, line numbers and rules that are said of a log whose every line is a record, with rules alone.
+fn said_by_rules(log: &[u8], chunk_bytes: usize, wants_all: bool) -> Vec<(u64, u64, String)> {
+    let rule = |name: &str, pattern: &str| crate::analyzer::Rule {
+        name: name.into(),
+        pattern: regex::bytes::RegexBuilder::new(pattern)
+            .multi_line(true)
+            .build()
+            .unwrap(),
+        severity: Level::Error,
+        overrides: false,
+        sources: Vec::new(),
+        fields: Vec::new(),
+        threshold: None,
+        absent_for: None,
+    };
+    let settings = Settings {
+        rules: vec![rule("failed", "failed$"), rule("number", r"length \d+")],
+        ..Settings::default()
+    };
+    let analyzers = Analyzers::new(&settings, "app", None, 2, 2).wanting_all(wants_all);
+    let record = record::Settings {
+        multiline: record::Multiline::Off,
+        ..record::Settings::default()
+    };
+    let mut stream = Stream::new(
+        Arc::new(analyzers),
+        record,
+        &Resume {
+            line: Some(1),
+            ..Resume::default()
+        },
+    );
+    let (mut found, mut records, mut at) = (Vec::new(), 0, 0);
+    let mut see = |seen: Seen<'_>| match seen {
+        Seen::Exceptional(kept) => {
+            records += 1;
+            let name = kept.findings[0].name.clone().unwrap();
+            found.push((kept.place.offset, kept.place.first_line, name));
+        }
+        Seen::Unremarkable { .. } => records += 1,
+        Seen::Skipped(skipped) => {
+            assert!(!wants_all);
+            records += skipped;
+        }
+    };
+    while at < log.len() {
+        let end = memchr::memchr(b'\n', &log[(at + chunk_bytes).min(log.len())..]);
+        let end = end.map_or(log.len(), |end| at + chunk_bytes + end + 1);
+        stream.feed(
+            &chunk(&log[at..end], at as u64),
+            0,
+            jiff::Timestamp::UNIX_EPOCH,
+            &mut see,
+        );
+        at = end;
+    }
+    stream.close_all(&mut see);
+    assert_eq!(records, LINES.len() as u64 * 400, "each line is counted");
+    found
+}
+
+#[test]
+fn lines_that_no_rule_can_match_are_left_out_and_nothing_else() {
+    let log = format!("{}\n", LINES.join("\n")).repeat(400);
+    let log = log.trim_end().as_bytes();
+    let expected = said_by_rules(log, 8 * 1024, true);
+    assert_eq!(expected.len(), 2 * 400);
+    for chunk_bytes in [1024, 8 * 1024, 256 * 1024] {
+        assert_eq!(said_by_rules(log, chunk_bytes, false), expected, "{chunk_bytes}");
+    }
+}

@@ -53,7 +53,12 @@ impl Decoder {
     /// it, so that most bytes are looked at once only.
     pub fn keeps(&self, raw: &[u8]) -> bool {
         let ascii_alike = self.newline == Newline::Byte && self.encodings[0].is_ascii_compatible();
-        self.encodings == [UTF_8] || (ascii_alike && raw.is_ascii())
+        self.keeps_all() || (ascii_alike && raw.is_ascii())
+    }
+
+    /// Whether every line is what it will be when decoded.
+    pub fn keeps_all(&self) -> bool {
+        self.encodings == [UTF_8]
     }
 
     /// The line in UTF-8. Give the buffer back with [`Self::take_back`].

@@ -128,6 +128,22 @@ impl LineReader {
         (Form::Plain, plain(line))
     }
 
+    /// Whether the body of a line is a part of that line and of no other: not where containers break lines in pieces,
+    /// nor where lines are escaped, nor where those that do not parse are counted.
+    pub fn reads_lines_alone(&self) -> bool {
+        let form = match &self.format {
+            Format::Plain => Form::Plain,
+            Format::Auto => self.detector.current(),
+            Format::Json | Format::Logfmt | Format::Syslog | Format::Cri | Format::Docker | Format::Regex(_) => {
+                return false;
+            }
+        };
+        match form {
+            Form::Plain | Form::Json | Form::Logfmt | Form::Syslog => true,
+            Form::Cri | Form::Docker | Form::Regex => false,
+        }
+    }
+
     /// The form to read a line in: the configured one, or what it shows.
     fn form_of(&self, line: &[u8]) -> Form {
         match &self.format {
