@@ -6,6 +6,7 @@
 
 mod commands;
 mod inbox;
+mod inline;
 mod pending;
 mod status;
 mod telling;
@@ -47,6 +48,11 @@ const COMMIT_RETRY: Duration = Duration::from_secs(1);
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(60);
 /// How often `state.db.prev` is written, if anything was committed since.
 const BACKUP_EVERY: Duration = Duration::from_secs(3600);
+
+/// A key of `meta`: there from a start to an end in order.
+pub const RUNNING: &str = "running";
+/// A key of `meta`: the boot in which the state was written.
+pub const BOOT_ID: &str = "boot_id";
 
 /// What the keeper is built from.
 #[derive(Debug)]
@@ -171,11 +177,13 @@ impl Keeper {
         })
     }
 
-    /// Writes down files seen for the first time, before anything of them is read.
-    pub fn adopt(&mut self, opened: Vec<Opened>) -> Result<()> {
+    /// Writes down files seen for the first time, before anything of them is read, together with values of `meta`.
+    pub fn adopt(&mut self, opened: Vec<Opened>, notes: &[(&'static str, &str)]) -> Result<()> {
         for file in opened {
             self.open_file(file.file, Box::new(file));
         }
+        let notes = notes.iter().map(|(key, value)| (*key, Some((*value).to_owned())));
+        self.pending.notes.extend(notes);
         self.pending.checkpoints_due = true;
         self.commit()
     }
@@ -240,6 +248,7 @@ impl Keeper {
                 self.commit_or_wait();
             }
         }
+        self.pending.notes.push((RUNNING, None));
         self.pending.checkpoints_due = true;
         self.commit()
     }

@@ -64,6 +64,8 @@ impl Analyzers {
 
     /// All opinions of one record, and the severity they come to.
     fn judge(&self, record: &Record<'_>, details: &mut dyn FnMut() -> Details) -> Option<(Vec<Finding>, Level)> {
+        #[cfg(test)]
+        watch("judge", record.text);
         let mut findings: Vec<Finding> = level::analyze(record, self.alert_at).into_iter().collect();
         let mut overriding = None;
         for (finding, rule) in self.rules.analyze(record.body, details) {
@@ -75,6 +77,15 @@ impl Analyzers {
         let severity = overriding.or_else(|| findings.iter().map(|finding| finding.severity).max())?;
         Some((findings, severity))
     }
+}
+
+/// Told of what is done with which bytes, so that a test can abort there.
+#[cfg(test)]
+pub static WATCHER: std::sync::OnceLock<fn(&str, &[u8])> = std::sync::OnceLock::new();
+
+#[cfg(test)]
+pub fn watch(stage: &str, bytes: &[u8]) {
+    WATCHER.get().into_iter().for_each(|watcher| watcher(stage, bytes));
 }
 
 /// What a stream tells its driver of one record.
@@ -147,6 +158,8 @@ impl Stream {
             looked_at,
         } = self;
         position.now = now;
+        #[cfg(test)]
+        watch("feed", &chunk.bytes);
         let window = Window {
             history: history.make_contiguous(),
             chunk,

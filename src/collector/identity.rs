@@ -62,7 +62,8 @@ impl Identity {
     /// Whether a file that holds `size` bytes and is read by `read` holds what was read under this identity.
     pub fn holds(&self, size: u64, mut read: impl FnMut(u64, usize) -> io::Result<Vec<u8>>) -> io::Result<Match> {
         let head_len = self.head_len as usize;
-        if size >= u64::from(self.head_len) {
+        // Of a file that was seen and never read nothing is known: then its inode alone tells.
+        if head_len > 0 && size >= u64::from(self.head_len) {
             let head = read(0, head_len)?;
             if head.len() == head_len && content_hash(&head) != self.head_hash {
                 return Ok(Match::Differs);
@@ -75,10 +76,12 @@ impl Identity {
         }
         let tail_len = self.tail_len as usize;
         let tail = read(self.tail_end - u64::from(self.tail_len), tail_len)?;
-        Ok(match tail.len() == tail_len && content_hash(&tail) == self.tail_hash {
-            true => Match::Same,
-            false => Match::Differs,
-        })
+        Ok(
+            match tail_len == 0 || tail.len() == tail_len && content_hash(&tail) == self.tail_hash {
+                true => Match::Same,
+                false => Match::Differs,
+            },
+        )
     }
 }
 

@@ -16,6 +16,7 @@ mod event;
 mod files;
 mod follow;
 mod identity;
+mod inline;
 pub mod ledger;
 pub mod lines;
 mod origin;

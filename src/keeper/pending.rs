@@ -7,7 +7,7 @@ use super::{
 use crate::alert::Alert;
 use crate::alert::book::{Group, Key};
 use crate::collector::Row;
-use crate::state::{Durability, State};
+use crate::state::{Durability, State, put_meta};
 use anyhow::Result;
 use rusqlite::Connection;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -32,6 +32,8 @@ pub struct Pending {
     /// When the oldest checkpoint or life that waits for company was touched.
     waiting_since: Option<Instant>,
     pub checkpoints_due: bool,
+    /// Values of `meta`; none: to be removed.
+    pub notes: Vec<(&'static str, Option<String>)>,
     pub failed_at: Option<Instant>,
     pub commits_since_backup: u64,
 }
@@ -114,6 +116,9 @@ impl Keeper {
             write_groups(connection, &pending.begins, &lives, &forgotten)?;
             if !lives.is_empty() {
                 write_clocks(connection, boot_id, now)?;
+            }
+            for (key, value) in &pending.notes {
+                put_meta(connection, key, value.as_deref())?;
             }
             let (freed, shed) = write_outbox(connection, pending, queues, now)?;
             Ok(Written { rows, freed, shed })
@@ -297,10 +302,7 @@ fn write_groups(
 
 fn write_clocks(connection: &Connection, boot_id: &str, now: Now) -> Result<()> {
     let value = serde_json::to_string(&(boot_id, now.boot_ms, now.wall))?;
-    connection
-        .prepare_cached("INSERT OR REPLACE INTO meta VALUES (?1, ?2)")?
-        .execute([CLOCKS, &value])?;
-    Ok(())
+    put_meta(connection, CLOCKS, Some(&value))
 }
 
 /// The groups of the state, and whether their clock readings were carried over because another boot wrote them.

@@ -22,6 +22,8 @@ impl Keeper {
             file_id: known.checkpoint.file_state.id.as_deref().unwrap_or(&path),
             labels: self.labels.get(&source).unwrap_or(&none),
         };
+        #[cfg(test)]
+        crate::analyzer::stream::watch("tell", exceptional.text.as_bytes());
         let mut alert = self.composer.compose(exceptional, origin, observed_at);
         self.push(&alert, Some(alerter::Send::Each));
         if let Some(said) = self.book.observe(&source, &alert, now()) {

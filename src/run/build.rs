@@ -1,7 +1,7 @@
 //! Builds the service: everything that can fail is done here, before a thread starts.
 
 use super::worker::{AtEnd, SourceParts, Worker};
-use super::{COURIERS_DEADLINE, Service};
+use super::{COURIERS_DEADLINE, Service, careful};
 use crate::alert::redact::Redactor;
 use crate::alert::{Composer, Host, id};
 use crate::alerter::courier::{self, Bell, Courier, Mode};
@@ -10,7 +10,7 @@ use crate::cli::RunOptions;
 use crate::collector::{self, Collector, ReadFrom};
 use crate::config::{self, Settings};
 use crate::control::Control;
-use crate::keeper::{self, Keeper};
+use crate::keeper::{self, BOOT_ID, Keeper, RUNNING};
 use crate::metrics::Metrics;
 use crate::state::{Durability, Incident, Lock, Recovered, State, checkpoints, outbox};
 use crate::{alerter, record};
@@ -32,21 +32,17 @@ const KEEPER_INBOX: usize = 64;
 const SPENT_BUFFERS: usize = 8;
 
 impl Service {
-    pub(super) fn build(mut settings: Settings, options: &RunOptions, lock: Lock) -> Result<Self> {
+    /// `stop`: whether somebody wants us to end before we have begun.
+    pub(super) fn build(
+        mut settings: Settings,
+        options: &RunOptions,
+        lock: Lock,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Self> {
         let started = Instant::now();
-        let (mut state, incident) = State::open(&settings.state_dir)?;
-        bury_orphans(&mut state, &settings)?;
-        if incident
-            .as_ref()
-            .is_some_and(|incident| incident.recovered == Recovered::Nothing)
-        {
-            // Nobody knows what was read: reading everything again loses nothing.
-            settings
-                .sources
-                .iter_mut()
-                .for_each(|source| source.collector.read_from = ReadFrom::Beginning);
-        }
+        let (state, incident) = open_state(&mut settings)?;
         let metrics = Arc::new(metrics(&settings));
+        let mut state = careful::read(state, &settings, options, &metrics, stop)?;
         let (to_keeper, inbox) = bounded(KEEPER_INBOX);
         let (batch_sender, batches) = bounded(BATCHES);
         let (spent_sender, spent) = bounded(SPENT_BUFFERS);
@@ -83,7 +79,8 @@ impl Service {
             tell_incident(&mut keeper, &incident);
         }
         // First positions are durable before reading goes on: a crash then loses nothing.
-        keeper.adopt(collector.first_sight())?;
+        let notes = [(RUNNING, "1"), (BOOT_ID, &*keeper::boot_id())];
+        keeper.adopt(collector.first_sight(), &notes)?;
         let options = options.clone();
         Ok(Self {
             options,
@@ -100,6 +97,22 @@ impl Service {
             _lock: lock,
         })
     }
+}
+
+fn open_state(settings: &mut Settings) -> Result<(State, Option<Incident>)> {
+    let (mut state, incident) = State::open(&settings.state_dir)?;
+    bury_orphans(&mut state, settings)?;
+    if incident
+        .as_ref()
+        .is_some_and(|incident| incident.recovered == Recovered::Nothing)
+    {
+        // Nobody knows what was read: reading everything again loses nothing.
+        settings
+            .sources
+            .iter_mut()
+            .for_each(|source| source.collector.read_from = ReadFrom::Beginning);
+    }
+    Ok((state, incident))
 }
 
 fn metrics(settings: &Settings) -> Metrics {
@@ -142,7 +155,7 @@ fn tell_incident(keeper: &mut Keeper, incident: &Incident) {
 }
 
 /// What alerts say of this host, and what they must not say.
-fn composer(state: &mut State, settings: &Settings) -> Result<Composer> {
+pub(super) fn composer(state: &mut State, settings: &Settings) -> Result<Composer> {
     let random = |_| id::of_news(&[b"random", &std::array::from_fn::<u8, 32, _>(|_| fastrand::u8(..))]);
     let id = state.meta_or("host_id", || random(()))?;
     let key = state.meta_or("redaction_key", || random(()))?;
@@ -154,7 +167,7 @@ fn composer(state: &mut State, settings: &Settings) -> Result<Composer> {
     })
 }
 
-fn collector(
+pub(super) fn collector(
     state: &mut State,
     settings: &Settings,
     options: &RunOptions,
@@ -201,10 +214,9 @@ fn collector(
         .chain(written)
         .for_each(|path| collector.never_read(path));
     let boot_id = keeper::boot_id();
-    if state.meta("boot_id")?.is_some_and(|known| known != boot_id) {
+    if state.meta(BOOT_ID)?.is_some_and(|known| known != boot_id) {
         collector.boot_changed();
     }
-    state.set_meta("boot_id", &boot_id)?;
     Ok((collector, stop))
 }
 
@@ -239,7 +251,7 @@ fn couriers(
         .map(|pairs| pairs.into_iter().unzip())
 }
 
-fn source_parts(settings: &Settings) -> BTreeMap<Arc<str>, SourceParts> {
+pub(super) fn source_parts(settings: &Settings) -> BTreeMap<Arc<str>, SourceParts> {
     let parts = |source: &config::Source| {
         let name = source.collector.name.clone();
         let (before, after) = (settings.alert.context_before_lines, settings.alert.context_after_lines);
@@ -257,7 +269,7 @@ fn source_parts(settings: &Settings) -> BTreeMap<Arc<str>, SourceParts> {
 }
 
 /// Each source's labels over the host's.
-fn labels(settings: &Settings) -> BTreeMap<Arc<str>, BTreeMap<String, String>> {
+pub(super) fn labels(settings: &Settings) -> BTreeMap<Arc<str>, BTreeMap<String, String>> {
     let merged = |source: &config::Source| {
         let mut labels = settings.alert.host_labels.clone();
         labels.extend(source.labels.clone());

@@ -11,6 +11,7 @@
 //! keeper tells the couriers by dropping their bells, and they get a deadline. What is unsent stays in the outbox.
 
 mod build;
+mod careful;
 mod threads;
 pub mod worker;
 
@@ -52,7 +53,7 @@ pub fn run(settings: Settings, options: &RunOptions) -> Result<Ended> {
         }
     };
     let signals = threads::signals()?;
-    let service = Service::build(settings, options, lock)?;
+    let service = Service::build(settings, options, lock, &|| !signals.is_empty())?;
     service.run(&signals)
 }
 

@@ -168,7 +168,7 @@ impl State {
             return Ok(value);
         }
         let value = make();
-        self.set_meta(key, &value)?;
+        self.set_meta(Durability::Full, key, &value)?;
         Ok(value)
     }
 
@@ -180,14 +180,29 @@ impl State {
         Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
     }
 
-    pub fn set_meta(&mut self, key: &str, value: &str) -> Result<()> {
-        self.commit(Durability::Full, |connection| {
-            connection
-                .prepare_cached("INSERT OR REPLACE INTO meta VALUES (?1, ?2)")?
-                .execute([key, value])?;
-            Ok(())
-        })
+    pub fn set_meta(&mut self, durability: Durability, key: &str, value: &str) -> Result<()> {
+        self.commit(durability, |connection| put_meta(connection, key, Some(value)))
     }
+
+    pub fn remove_meta(&mut self, key: &str) -> Result<()> {
+        if self.meta(key)?.is_none() {
+            return Ok(());
+        }
+        self.commit(Durability::Full, |connection| put_meta(connection, key, None))
+    }
+}
+
+/// Writes a value of `meta` within a transaction; `None` removes it.
+pub fn put_meta(connection: &Connection, key: &str, value: Option<&str>) -> Result<()> {
+    match value {
+        Some(value) => connection
+            .prepare_cached("INSERT OR REPLACE INTO meta VALUES (?1, ?2)")?
+            .execute([key, value])?,
+        None => connection
+            .prepare_cached("DELETE FROM meta WHERE key = ?1")?
+            .execute([key])?,
+    };
+    Ok(())
 }
 
 /// Opens a state database for reading only; the writer goes on.
