@@ -4,6 +4,7 @@
 //! error (exit status 2) that names the option. Completions and the man page come from the same description as the help.
 
 mod commands;
+mod model;
 
 pub use commands::Asked;
 
@@ -35,6 +36,7 @@ pub enum Command {
     Init(InitOptions),
     Status(StatusOptions),
     Ask(Box<Asked>),
+    Model(crate::model::Options),
     Completions(clap_complete::Shell),
     Man,
 }
@@ -133,6 +135,8 @@ enum Typed {
     Status(TypedStatus),
     /// List what waits for each alerter, try it again, or take it out
     Outbox(commands::TypedOutbox),
+    /// Say what a model file is, or score lines with it
+    Model(model::TypedModel),
     /// Write completions for a shell to standard output
     Completions { shell: clap_complete::Shell },
     /// Write the man page to standard output
@@ -225,6 +229,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, now: jiff::Timestamp) -> 
         }),
         Some(Typed::Status(status)) => Command::Status(StatusOptions { json: status.json }),
         Some(Typed::Outbox(outbox)) => Command::Ask(Box::new(outbox.into())),
+        Some(Typed::Model(model)) => Command::Model(model.into()),
         Some(Typed::Completions { shell }) => Command::Completions(shell),
         Some(Typed::Man) => Command::Man,
     };

@@ -29,6 +29,7 @@ pub mod config;
 pub mod check;
 pub mod cli;
 pub mod init;
+pub mod model;
 pub mod run;
 pub mod scan;
 pub mod status;

@@ -5,8 +5,8 @@
 
 use exception_log_collector::cli::{self, Asked, Cli, Command};
 use exception_log_collector::config::{self, Loaded, Problems, Request};
-use exception_log_collector::{check, command as commands, control, init, own_log, run, scan, status};
-use std::io::{ErrorKind, Write, stderr, stdout};
+use exception_log_collector::{check, command as commands, control, init, model, own_log, run, scan, status};
+use std::io::{ErrorKind, Write, stderr, stdin, stdout};
 use std::process::ExitCode;
 
 const FAILED: u8 = 1;
@@ -66,6 +66,7 @@ fn command(cli: &Cli) -> anyhow::Result<u8> {
         Command::Init(options) => init::run(options, &mut stdout().lock(), &mut stderr().lock()).map(|()| 0),
         Command::Status(options) => status::run(&load(cli)?.settings, options, &mut stdout().lock()),
         Command::Ask(asked) => ask(cli, asked).map(|()| 0),
+        Command::Model(options) => model::run(options, &mut stdin().lock(), &mut stdout().lock()).map(|()| 0),
         Command::Completions(shell) => Ok(cli::write_completions(*shell, &mut stdout().lock()).map(|()| 0)?),
         Command::Man => Ok(cli::write_man(&mut stdout().lock()).map(|()| 0)?),
     }

@@ -3,6 +3,7 @@
 //! `level` and `rules` are built in; a record that nobody finds anything in is not kept. What spans files (thresholds,
 //! absence, novelty, grouping) is `alert`'s.
 
+pub mod electra;
 pub mod fingerprint;
 pub mod level;
 pub mod mask;
