@@ -10,6 +10,7 @@ pub mod news;
 pub mod redact;
 pub mod render;
 pub mod route;
+pub mod silence;
 
 pub use compose::{Composer, Origin};
 pub use news::News;
@@ -95,6 +96,18 @@ pub enum Reason {
     Quiet,
 }
 
+impl Reason {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Reason::New => "new",
+            Reason::Again => "again",
+            Reason::Spiking => "spiking",
+            Reason::Ongoing => "ongoing",
+            Reason::Quiet => "quiet",
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -145,6 +158,8 @@ pub struct Settings {
     pub repeat_after: Duration,
     /// Silence after which an alert is resolved.
     pub resolve_after: Duration,
+    /// Silences of the configuration.
+    pub silences: Vec<silence::Wanted>,
     /// What no text that leaves or is stored may show.
     pub redact: Vec<redact::Pattern>,
     /// Of times in text sent to people.
@@ -160,6 +175,7 @@ impl Default for Settings {
             context_after_lines: 5,
             repeat_after: Duration::from_secs(4 * 3600),
             resolve_after: Duration::from_secs(30 * 60),
+            silences: Vec::new(),
             redact: Vec::new(),
             zone: jiff::tz::TimeZone::UTC,
         }

@@ -11,6 +11,7 @@ mod kafkas;
 mod own_log;
 mod patterns;
 mod redact;
+mod silences;
 pub(super) mod sources;
 mod webhooks;
 
@@ -62,7 +63,6 @@ const NOT_BUILT: &[(&str, &[&str])] = &[
     ("ai_service_url", &[]),
     ("alerts.context.wait", &["0s", "0ms", "0"]),
     ("alerts.quiet", &[]),
-    ("alerts.silences", &[]),
     ("alerts.heartbeat", &["off"]),
     ("alerters.*.max_per_minute", &[]),
     ("alerters.*.max_per_hour", &[]),
@@ -141,16 +141,24 @@ impl PendingTest {
 
 /// Settings that are meant only if `inputs` is faultless afterwards.
 pub fn check(root: file::Root, inputs: &mut Inputs) -> Checked {
-    let alerts_section = root.alerts.section();
+    let mut alerts_section = root.alerts.section();
+    let silences = std::mem::take(&mut alerts_section.silences);
     let language = match alerts_section.language.or(file::Language::English) {
         file::Language::English => Language::English,
         file::Language::Chinese => Language::Chinese,
     };
-    let alert = alerts(alerts_section, root.host.section(), inputs);
+    let mut alert = alerts(alerts_section, root.host.section(), inputs);
     let (sources, source_names) = sources::sources(root.sources, inputs);
     let analyzers = root.analyzers.section();
     let analyzer_threads = at_most(&analyzers.threads, 1, 1, THREADS_MAX, inputs);
     let (analyzer, rule_tests) = analyzers::analyzers(analyzers, &source_names, inputs);
+    let rule_names: Vec<String> = analyzer.rules.iter().map(|rule| rule.name.to_string()).collect();
+    let known = silences::Known {
+        sources: &source_names,
+        rules: &rule_names,
+        zone: &alert.zone,
+    };
+    alert.silences = silences::silences(&silences, &known, inputs);
     let wording = Wording {
         zone: alert.zone.clone(),
         language,
@@ -206,6 +214,8 @@ fn alerts(alerts: file::Alerts, host: file::Host, inputs: &mut Inputs) -> alert:
         ),
         repeat_after: positive(&alerts.repeat_after, default.repeat_after, inputs),
         resolve_after: positive(&alerts.resolve_after, default.resolve_after, inputs),
+        // They name sources and rules: see `check`.
+        silences: Vec::new(),
         redact: redact::redact(&alerts.redact, inputs),
         zone: match alerts.time_zone.placed() {
             None => jiff::tz::TimeZone::system(),
@@ -246,16 +256,20 @@ fn list<T: Clone>(key: &Key<Vec<Key<T>>>) -> Vec<T> {
 /// Reports every item that is not one of `known`, and returns all of them.
 fn known_names(key: &Key<Vec<Key<String>>>, what: &str, known: &[String], inputs: &mut Inputs) -> Vec<String> {
     for item in key.get().into_iter().flatten() {
-        if let Some((at, name)) = item.placed().filter(|(_, name)| !known.contains(name)) {
-            let hint = match super::problem::nearest(name, known.iter().map(String::as_str)) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None if known.is_empty() => String::new(),
-                None => format!("there are: {}", known.join(", ")),
-            };
-            inputs.fault(at, format!("no {what} is named `{}`", super::decode::clip(name)), hint);
-        }
+        known_name(item, what, known, inputs);
     }
     list(key)
+}
+
+fn known_name(key: &Key<String>, what: &str, known: &[String], inputs: &mut Inputs) {
+    if let Some((at, name)) = key.placed().filter(|(_, name)| !known.contains(name)) {
+        let hint = match super::problem::nearest(name, known.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if known.is_empty() => String::new(),
+            None => format!("there are: {}", known.join(", ")),
+        };
+        inputs.fault(at, format!("no {what} is named `{}`", super::decode::clip(name)), hint);
+    }
 }
 
 /// The name of a list item: given, of letters that fit into keys, variables and labels, and not taken.
