@@ -4,19 +4,20 @@
 //! committed together. Couriers are rung only after the commit. While the state cannot be written (full disk) nothing
 //! more is taken from the analyzers, what is pending stays in memory, and the commit is tried again.
 
+mod board;
 mod commands;
 mod inbox;
 mod inline;
+mod novelty;
 mod pending;
-mod silences;
 mod status;
 mod telling;
 
+pub use board::Board;
 pub use inbox::{Batch, Inbox, Mark, Message, Outcome};
 pub use status::Status;
 
 use crate::alert::book::{self, Book, Now};
-use crate::alert::silence::Silences;
 use crate::alert::{self, Composer};
 use crate::alerter::courier::{self, Bell};
 use crate::alerter::{self, WhenFull};
@@ -67,6 +68,8 @@ pub struct Parts {
     /// Each alerter with its bell.
     pub alerters: Vec<(alerter::Settings, Bell)>,
     pub metrics: Arc<Metrics>,
+    /// Where it is published what is known of templates.
+    pub board: Arc<Board>,
 }
 
 /// How long the couriers have at the end.
@@ -82,7 +85,6 @@ pub struct Keeper {
     composer: Composer,
     labels: BTreeMap<Arc<str>, BTreeMap<String, String>>,
     book: Book,
-    silences: Silences,
     files: HashMap<FileKey, File>,
     /// Rows of files that are closed: they may still be told to be forgotten.
     closed_rows: HashMap<FileKey, i64>,
@@ -90,6 +92,7 @@ pub struct Keeper {
     closed_losses: HashMap<Arc<str>, BTreeMap<String, u64>>,
     queues: Vec<Queue>,
     pending: Pending,
+    novelty: novelty::Novelty,
     metrics: Arc<Metrics>,
     started: Instant,
     /// So long after a commit more is waited for before the next.
@@ -139,6 +142,7 @@ impl Keeper {
             labels,
             alerters,
             metrics,
+            board,
         } = parts;
         let now = now();
         let boot_id = boot_id();
@@ -161,9 +165,9 @@ impl Keeper {
         if carried_over {
             book.touch_all();
         }
-        let mut keeper = Self {
+        Ok(Self {
+            novelty: novelty::Novelty::new(&state, alert.novelty.clone(), board)?,
             book,
-            silences: Silences::default(),
             state,
             composer,
             labels,
@@ -178,9 +182,7 @@ impl Keeper {
             backed_up: Instant::now(),
             beaten: None,
             boot_id,
-        };
-        keeper.configure_silences(&alert.silences)?;
-        Ok(keeper)
+        })
     }
 
     /// Writes down files seen for the first time, before anything of them is read, together with values of `meta`.
@@ -221,6 +223,7 @@ impl Keeper {
             while let Ok(message) = inbox.try_recv() {
                 self.handle(message);
             }
+            self.publish_known();
             self.let_time_pass();
             if self.pending.is_due() {
                 self.commit_or_wait();
@@ -298,7 +301,7 @@ impl Keeper {
             .book
             .next_due_ms()
             .map(|due_ms| Duration::from_millis(due_ms.saturating_sub(now().boot_ms)));
-        [timer, self.pending.due_in(), self.silence_left(), Some(HEARTBEAT_EVERY)]
+        [timer, self.pending.due_in(), Some(HEARTBEAT_EVERY)]
             .into_iter()
             .flatten()
             .min()
@@ -354,6 +357,7 @@ impl Keeper {
             file,
             opened,
             found,
+            counts,
             resume,
             file_state,
             closed,
@@ -372,8 +376,13 @@ impl Keeper {
                 known.checkpoint.file_state = *state;
             }
         }
-        for exceptional in found {
-            self.tell(file, exceptional, observed_at);
+        if let Some(source) = self.files.get(&file).map(|known| known.source.clone()) {
+            for mut exceptional in found {
+                if self.weigh(&source, &mut exceptional, observed_at) {
+                    self.tell(file, exceptional, observed_at);
+                }
+            }
+            self.count_templates(&source, &counts, observed_at);
         }
         let Some(known) = self.files.get_mut(&file) else { return };
         known.checkpoint.resume = resume;

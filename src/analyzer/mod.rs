@@ -10,6 +10,7 @@ pub mod mask;
 pub mod prefilter;
 pub mod rules;
 pub mod stream;
+pub mod template;
 
 pub use stream::Stream;
 
@@ -112,6 +113,8 @@ pub struct Exceptional {
     pub title: String,
     /// The masked message.
     pub template: String,
+    /// Nobody knew its mask: whether it is new is still to be found out.
+    pub unknown_mask: Option<template::Unknown>,
     pub text: String,
     /// The first line as it stands in the log (decoded), for the id of a firing.
     pub first_line: Vec<u8>,

@@ -5,6 +5,7 @@
 //! what was open is.
 
 use super::prefilter::Prefilter;
+use super::template::{Counts, Known, Look, Tally};
 use super::{Exceptional, Finding, Settings, fingerprint, level, rules::Rules};
 use crate::collector::{Chunk, Resume};
 use crate::record::assemble::OddCounts;
@@ -93,6 +94,8 @@ pub fn watch(stage: &str, bytes: &[u8]) {
 pub enum Seen<'a> {
     /// At least one analyzer found something, and nothing said to ignore it.
     Exceptional(Box<Exceptional>),
+    /// Nobody found anything in it, but its mask is unknown: it may be news. It has no findings yet.
+    Unfamiliar(Box<Exceptional>),
     /// Nobody found anything in it (or `ignore` did).
     Unremarkable {
         record: &'a Record<'a>,
@@ -124,6 +127,8 @@ struct Position {
     /// Line numbers are true only if reading began at the file's beginning.
     lines_known: bool,
     now: jiff::Timestamp,
+    /// None: nobody asks which templates there are.
+    tally: Option<Tally>,
 }
 
 impl Stream {
@@ -138,6 +143,7 @@ impl Stream {
                 open_before: resume.open_starts.clone(),
                 lines_known: resume.line.is_some() || resume.offset == 0,
                 now: jiff::Timestamp::UNIX_EPOCH,
+                tally: None,
             },
             history: VecDeque::new(),
             looked_at: 0,
@@ -147,6 +153,16 @@ impl Stream {
     /// New analyzers from here on (reload).
     pub fn set_analyzers(&mut self, analyzers: Arc<Analyzers>) {
         self.position.analyzers = analyzers;
+    }
+
+    /// From here on masks are looked up in what is known, and counted.
+    pub fn set_known(&mut self, known: Arc<Known>) {
+        self.position.tally.get_or_insert_default().set_known(known);
+    }
+
+    /// What was looked up since the last call.
+    pub fn take_counts(&mut self) -> Counts {
+        self.position.tally.as_mut().map(Tally::take).unwrap_or_default()
     }
 
     /// Feeds the next chunk, read at `now_ms` of a monotonic clock; `now` guesses the year of stamps that lack it.
@@ -166,6 +182,8 @@ impl Stream {
         };
         assembler.follow(chunk.newline);
         let analyzers = position.analyzers.clone();
+        // Who looks up every mask looks at every line.
+        let looks_up = position.tally.is_some();
         let mut feed = |assembler: &mut Assembler, lines: Range<usize>, sink: &mut _| {
             let cut = chunk.cut && lines.end == chunk.bytes.len();
             let offset = chunk.offset + lines.start as u64;
@@ -174,7 +192,7 @@ impl Stream {
             });
         };
         let settled = *looked_at >= LOOKED_AT_MIN_BYTES && assembler.takes_lines_alone();
-        match analyzers.prefilter().filter(|_| settled) {
+        match analyzers.prefilter().filter(|_| settled && !looks_up) {
             Some(prefilter) => skim(&chunk.bytes, prefilter, |skipped, lines| {
                 assembler.skip_lines(skipped);
                 sink(Seen::Skipped(skipped));
@@ -249,21 +267,29 @@ impl Position {
         }
         let now = self.now;
         let details = || reader.details(record.text, record.body, now);
-        let Some((findings, severity)) = self.analyzers.judge(record, &mut || details()) else {
-            return sink(Seen::Unremarkable {
-                record,
-                details: &details,
-                ignored: false,
-            });
+        let judged = self.analyzers.judge(record, &mut || details());
+        let look = match &mut self.tally {
+            Some(tally) => tally.look(reader.message(record)),
+            None => Look::Familiar,
         };
-        if self.analyzers.rules.ignores(record.body) {
+        let judged = with_noted(judged, &look);
+        let unknown_mask = match look {
+            Look::Unknown(hash) => Some(hash),
+            Look::Familiar | Look::Noted(_) => None,
+        };
+        let remarkable = judged.is_some() || unknown_mask.is_some();
+        let ignored = remarkable && self.analyzers.rules.ignores(record.body);
+        if !remarkable || ignored {
             return sink(Seen::Unremarkable {
                 record,
                 details: &details,
-                ignored: true,
+                ignored: ignored && judged.is_some(),
             });
         }
+        let is_found = judged.is_some();
+        let (findings, severity) = judged.unwrap_or((Vec::new(), Level::Info));
         let mut kept = keep(record, details(), findings, severity);
+        kept.unknown_mask = unknown_mask;
         if !self.lines_known {
             kept.line_numbers_known = false;
         }
@@ -271,7 +297,34 @@ impl Position {
             kept.before = window.before(start, self.analyzers.before_lines);
             kept.after = window.after(record.place.end_offset, self.analyzers.after_lines);
         }
-        sink(Seen::Exceptional(Box::new(kept)));
+        let kept = Box::new(kept);
+        sink(if is_found {
+            Seen::Exceptional(kept)
+        } else {
+            Seen::Unfamiliar(kept)
+        });
+    }
+}
+
+/// What is known of the template joins what was found. It may raise a severity, but not over a rule that lowers it.
+fn with_noted(judged: Option<(Vec<Finding>, Level)>, look: &Look) -> Option<(Vec<Finding>, Level)> {
+    let Look::Noted(noted) = look else { return judged };
+    let noted = Finding::clone(noted);
+    match judged {
+        None => {
+            let severity = noted.severity;
+            Some((vec![noted], severity))
+        }
+        Some((mut findings, severity)) => {
+            let highest = findings.iter().map(|finding| finding.severity).max();
+            let severity = if highest > Some(severity) {
+                severity
+            } else {
+                severity.max(noted.severity)
+            };
+            findings.push(noted);
+            Some((findings, severity))
+        }
     }
 }
 
@@ -285,6 +338,7 @@ pub fn keep(record: &Record<'_>, details: Details, findings: Vec<Finding>, sever
         fingerprint: identified.fingerprint,
         title: identified.title,
         template: identified.template,
+        unknown_mask: None,
         text: String::from_utf8_lossy(record.text).into_owned(),
         first_line: first_line.to_vec(),
         details,

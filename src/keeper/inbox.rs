@@ -2,6 +2,7 @@
 
 use super::Status;
 use crate::analyzer::Exceptional;
+use crate::analyzer::template::Counts;
 use crate::collector::{FileKey, FileState, Opened, Resume, Row};
 use crate::command::Command;
 use crossbeam_channel::Sender;
@@ -13,7 +14,10 @@ pub struct Batch {
     pub file: FileKey,
     /// The first batch of a file brings what is known of it.
     pub opened: Option<Box<Opened>>,
+    /// Exceptional records, and those whose mask nobody knew.
     pub found: Vec<Exceptional>,
+    /// How often each mask was seen.
+    pub counts: Counts,
     /// Where a restart goes on after this batch.
     pub resume: Resume,
     /// Identity and ledger, where they have changed.

@@ -1,7 +1,6 @@
 //! How it goes: what `status` shows.
 
 use super::Keeper;
-use crate::metrics::Suppressed;
 use crate::record::Level;
 use crate::state::outbox;
 use serde::{Deserialize, Serialize};
@@ -35,6 +34,15 @@ pub struct Source {
     pub ignored: u64,
     pub unparsed_lines: u64,
     pub replaced_bytes: u64,
+    /// Kinds of messages it is known to say.
+    #[serde(default)]
+    pub templates: u64,
+    /// `learning`, `learned`, `shadow` (its table of templates is full) or `off`.
+    #[serde(default)]
+    pub novelty: String,
+    /// Records with an unknown mask for which there was no room to look at.
+    #[serde(default)]
+    pub unweighed: u64,
     /// Since the start, by reason; what is skipped: of the files that are followed now.
     pub lost_bytes: BTreeMap<String, u64>,
     pub skipped_bytes: BTreeMap<String, u64>,
@@ -46,12 +54,6 @@ pub struct Alerts {
     pub firing: u64,
     /// Messages said since the start, by severity.
     pub said: BTreeMap<String, u64>,
-    /// What nobody was told of since the start, by reason.
-    #[serde(default)]
-    pub suppressed: BTreeMap<String, u64>,
-    /// Silences in force.
-    #[serde(default)]
-    pub silences: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,9 +94,6 @@ impl Keeper {
         let said = Level::ALL
             .iter()
             .map(|&level| (level.to_string(), self.metrics.alerts(level).get()));
-        let suppressed = Suppressed::ALL
-            .iter()
-            .map(|&reason| (reason.as_str().to_owned(), self.metrics.suppressed(reason).get()));
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),
@@ -104,8 +103,6 @@ impl Keeper {
             alerts: Alerts {
                 firing: self.book.groups().filter(|(_, group)| group.firing).count() as u64,
                 said: said.filter(|(_, count)| *count > 0).collect(),
-                suppressed: suppressed.filter(|(_, count)| *count > 0).collect(),
-                silences: self.silences.count() as u64,
             },
             alerters,
             state_commits: self.metrics.commits.get(),
@@ -116,6 +113,7 @@ impl Keeper {
         let metrics = self.metrics.sources.iter();
         metrics
             .map(|(name, counts)| {
+                let (novelty, templates) = self.novelty.progress(name);
                 let mut source = Source {
                     name: name.to_string(),
                     files: 0,
@@ -126,6 +124,9 @@ impl Keeper {
                     ignored: counts.ignored.get(),
                     unparsed_lines: counts.unparsed_lines.get(),
                     replaced_bytes: counts.replaced_bytes.get(),
+                    templates,
+                    novelty: novelty.to_owned(),
+                    unweighed: counts.unweighed.get(),
                     lost_bytes: self.closed_losses.get(name).cloned().unwrap_or_default(),
                     skipped_bytes: BTreeMap::new(),
                     possible_losses: 0,

@@ -135,6 +135,8 @@ pub struct Record<'a> {
     /// `text` without its recognised envelope (CRI, docker, syslog), lines joined by `\n`: what rules match. The same
     /// slice as `text` where there is no envelope.
     pub body: &'a [u8],
+    /// Bytes of `body` before the message (time stamp, level, logger), as far as its format told at first sight.
+    pub header_len: usize,
     pub place: Place,
     pub level: Option<Level>,
     pub kind: Kind,

@@ -10,7 +10,7 @@ use crate::cli::RunOptions;
 use crate::collector::{self, Collector, ReadFrom};
 use crate::config::{self, Settings};
 use crate::control::Control;
-use crate::keeper::{self, BOOT_ID, Keeper, RUNNING};
+use crate::keeper::{self, BOOT_ID, Board, Keeper, RUNNING};
 use crate::metrics::Metrics;
 use crate::state::{Durability, Incident, Lock, Recovered, State, checkpoints, outbox};
 use crate::{alerter, record};
@@ -53,7 +53,10 @@ impl Service {
             collector(&mut state, &settings, options, &composer.host, event_senders, spent)?;
         let (couriers, bells) = couriers(&state, &settings, options, &to_keeper)?;
         let sources = Arc::new(source_parts(&settings));
+        let board = Arc::new(Board::default());
+        let looks_up = settings.alert.novelty.enabled;
         let worker = |events| Worker {
+            board: looks_up.then(|| board.clone()),
             sources: sources.clone(),
             metrics: metrics.clone(),
             events,
@@ -74,6 +77,7 @@ impl Service {
             alert: settings.alert,
             alerters: settings.alerters.into_iter().zip(bells).collect(),
             metrics: metrics.clone(),
+            board,
         })?;
         if let Some(incident) = incident {
             tell_incident(&mut keeper, &incident);

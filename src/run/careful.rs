@@ -72,6 +72,7 @@ pub fn read(
         labels: build::labels(settings),
         alerters: bells.collect(),
         metrics: metrics.clone(),
+        board: Arc::default(),
     })?;
     let mut found = collector.first_sight();
     found.retain(|opened| opened.row.is_some_and(|row| suspects.contains(&row)));
@@ -86,7 +87,14 @@ pub fn read(
     };
     for opened in found {
         if let (Some(parts), Some(row)) = (sources.get(&opened.source), opened.row) {
-            let new = |resume: &Resume| Stream::new(parts.analyzers.clone(), parts.record.clone(), resume);
+            let new = |resume: &Resume| {
+                let mut stream = Stream::new(parts.analyzers.clone(), parts.record.clone(), resume);
+                if settings.alert.novelty.enabled {
+                    // Every mask is brought once; the keeper knows which of them are known.
+                    stream.set_known(Arc::default());
+                }
+                stream
+            };
             reading.file(row, &opened, &new)?;
         }
     }
@@ -140,9 +148,9 @@ impl Reading<'_> {
             } else {
                 self.note(Step::Chunk, row, from, to)?;
                 let found = file.feed(&chunk);
-                self.hold(&file, found, None, chunk.lag_bytes);
+                self.hold(&mut file, found, None, chunk.lag_bytes);
             }
-            self.hold(&file, Vec::new(), state, chunk.lag_bytes);
+            self.hold(&mut file, Vec::new(), state, chunk.lag_bytes);
             self.keeper.write()?;
             if chunk.end_offset >= end {
                 break;
@@ -152,7 +160,7 @@ impl Reading<'_> {
             // What is open would be read again together with what is skipped, by those who do not know of it.
             let mut found = Vec::new();
             file.stream.close_all(|seen| keep(seen, &mut found));
-            self.hold(&file, found, None, 0);
+            self.hold(&mut file, found, None, 0);
             self.keeper.write()?;
         }
         self.memory.done_with(row);
@@ -250,11 +258,18 @@ impl Reading<'_> {
         Ok(())
     }
 
-    fn hold(&mut self, file: &File<'_>, found: Vec<Exceptional>, file_state: Option<Box<FileState>>, lag_bytes: u64) {
+    fn hold(
+        &mut self,
+        file: &mut File<'_>,
+        found: Vec<Exceptional>,
+        file_state: Option<Box<FileState>>,
+        lag_bytes: u64,
+    ) {
         self.keeper.hold(Batch {
             file: file.opened.file,
             opened: None,
             found,
+            counts: file.stream.take_counts(),
             resume: file.stream.resume(),
             file_state,
             closed: false,
@@ -288,7 +303,7 @@ impl File<'_> {
 
 fn keep(seen: Seen<'_>, found: &mut Vec<Exceptional>) {
     match seen {
-        Seen::Exceptional(exceptional) => found.push(*exceptional),
+        Seen::Exceptional(exceptional) | Seen::Unfamiliar(exceptional) => found.push(*exceptional),
         Seen::Unremarkable { .. } | Seen::Skipped(_) => {}
     }
 }

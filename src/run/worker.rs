@@ -3,7 +3,7 @@
 use crate::analyzer::Stream;
 use crate::analyzer::stream::{Analyzers, Seen};
 use crate::collector::{Chunk, Event, FileKey, FileState, Opened};
-use crate::keeper::{Batch, Message};
+use crate::keeper::{Batch, Board, Message};
 use crate::metrics::{self, Metrics};
 use crate::record;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
@@ -38,6 +38,8 @@ pub struct Worker {
     /// Empty buffers go back to the collector.
     pub spent: Sender<Vec<u8>>,
     pub batches: Sender<Message>,
+    /// What is known of templates; none: nobody asks for them.
+    pub board: Option<Arc<Board>>,
     pub at_end: AtEnd,
 }
 
@@ -124,6 +126,9 @@ impl Worker {
         let key = chunk.file;
         file.lag_bytes = chunk.lag_bytes;
         let file_state = chunk.file_state.take();
+        if let Some(board) = &self.board {
+            file.stream.set_known(board.known(&file.source));
+        }
         // One batch per chunk: the collector's half of the checkpoint is true at the chunk's end only.
         let found = self.collect(&file.source.clone(), |sink| {
             file.stream.feed(&chunk, now_ms, jiff::Timestamp::now(), sink);
@@ -169,11 +174,17 @@ impl Worker {
         drive: impl FnOnce(&mut dyn FnMut(Seen<'_>)),
     ) -> Vec<crate::analyzer::Exceptional> {
         let mut found = Vec::new();
-        let (mut records, mut ignored_records) = (0, 0);
+        let (mut records, mut exceptional_records, mut ignored_records) = (0, 0, 0);
         drive(&mut |seen| match seen {
             Seen::Exceptional(exceptional) => {
                 records += 1;
+                exceptional_records += 1;
                 found.push(*exceptional);
+            }
+            // Whether anybody finds something in it, the keeper knows.
+            Seen::Unfamiliar(unfamiliar) => {
+                records += 1;
+                found.push(*unfamiliar);
             }
             Seen::Unremarkable { ignored, .. } => {
                 records += 1;
@@ -189,7 +200,7 @@ impl Worker {
         }) = self.metrics.sources.get(source)
         {
             all.add(records);
-            exceptional.add(found.len() as u64);
+            exceptional.add(exceptional_records);
             ignored.add(ignored_records);
         }
         found
@@ -207,6 +218,7 @@ impl Worker {
             file: key,
             opened: file.opened.take(),
             found,
+            counts: file.stream.take_counts(),
             resume: file.stream.resume(),
             file_state,
             closed,

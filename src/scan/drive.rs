@@ -5,6 +5,7 @@
 //! have none either.
 
 use super::input::{self, Input, InputPlace, SAMPLE_BYTES};
+use super::novelty::Novelty;
 use super::plan::{Plan, PlannedSource};
 use super::report::Span;
 use crate::alert::{Alert, Origin, id};
@@ -73,7 +74,7 @@ pub trait Sink {
 ///
 /// # Errors
 /// What broke it off: reading (what was found before has been handed on), or the sink.
-pub fn scan(input: &Input, plan: &Plan, sink: &mut dyn Sink) -> Result<FileTotals, Interrupted> {
+pub fn scan(input: &Input, plan: &Plan, novelty: &mut Novelty, sink: &mut dyn Sink) -> Result<FileTotals, Interrupted> {
     let read_bytes = Arc::new(AtomicU64::new(0));
     let raw = input::open(&input.place).map_err(Interrupted::Reading)?;
     let raw = Counted {
@@ -98,7 +99,11 @@ pub fn scan(input: &Input, plan: &Plan, sink: &mut dyn Sink) -> Result<FileTotal
     let settings = with_byte_order_mark(&source.record, &sample);
     let mut chunks = Chunks::new(io::Cursor::new(sample.clone()).chain(reader), limits_of(&settings));
     let mut stream = Stream::new(source.analyzers.clone(), settings.clone(), &from_beginning(""));
-    let mut visit = Visit::new(input, plan, source, settings, &sample, sink);
+    novelty
+        .known(&source.name)
+        .into_iter()
+        .for_each(|known| stream.set_known(known));
+    let mut visit = Visit::new(input, plan, source, settings, &sample, novelty, sink);
     while let Some(chunk) = chunks.next().map_err(Interrupted::Reading)? {
         visit.totals.bytes = chunk.end_offset;
         visit.totals.lines += memchr::memchr_iter(b'\n', &chunk.bytes).count() as u64;
@@ -106,6 +111,7 @@ pub fn scan(input: &Input, plan: &Plan, sink: &mut dyn Sink) -> Result<FileTotal
         let now = visit.now;
         stream.feed(&chunk, 0, now, |seen| visit.see(seen));
         visit.format = stream.resume().format;
+        visit.count(&mut stream);
         visit.hand_on(stream.next_order());
         visit.check()?;
         visit
@@ -115,6 +121,7 @@ pub fn scan(input: &Input, plan: &Plan, sink: &mut dyn Sink) -> Result<FileTotal
         chunks.recycle(chunk);
     }
     stream.close_all(|seen| visit.see(seen));
+    visit.count(&mut stream);
     visit.hand_on(u64::MAX);
     visit.check()?;
     if let Some(last) = visit.last_stamp(chunks.tail()) {
@@ -173,7 +180,7 @@ struct Visit<'a> {
     plan: &'a Plan,
     source: &'a PlannedSource,
     settings: record::Settings,
-    path: String,
+    path: Arc<str>,
     file_id: String,
     /// The file's modification time: the year of stamps that lack it, and the time of records that have none at all.
     now: jiff::Timestamp,
@@ -184,6 +191,7 @@ struct Visit<'a> {
     /// Found, with the order of their records: where streams interleave, an earlier record may still be open.
     waiting: Vec<(u64, Item)>,
     failed: Option<io::Error>,
+    novelty: &'a mut Novelty,
     sink: &'a mut dyn Sink,
 }
 
@@ -194,6 +202,7 @@ impl<'a> Visit<'a> {
         source: &'a PlannedSource,
         settings: record::Settings,
         sample: &[u8],
+        novelty: &'a mut Novelty,
         sink: &'a mut dyn Sink,
     ) -> Self {
         let metadata = match &input.place {
@@ -208,7 +217,7 @@ impl<'a> Visit<'a> {
             plan,
             source,
             settings,
-            path: input.place.display(),
+            path: input.place.display().into(),
             file_id: id::of_file("", metadata.map_or(0, |metadata| metadata.ino()), first_line, 0),
             now: modified.unwrap_or(plan.now),
             format: String::new(),
@@ -217,6 +226,7 @@ impl<'a> Visit<'a> {
             latest: None,
             waiting: Vec::new(),
             failed: None,
+            novelty,
             sink,
         }
     }
@@ -226,11 +236,20 @@ impl<'a> Visit<'a> {
             return;
         }
         match seen {
-            Seen::Exceptional(found) => {
-                let (severity, order) = (found.severity, found.place.order);
-                let (alert, at) = self.compose(*found);
-                if self.plan.wants(Some(severity), at) {
-                    self.waiting.push((order, Item::Exceptional(Box::new(alert))));
+            Seen::Exceptional(mut found) | Seen::Unfamiliar(mut found) => {
+                let at = self.time_of(&found);
+                let exceptional = self.novelty.weigh(&self.source.name, &self.path, &mut found, at);
+                if !exceptional && !self.plan.all {
+                    return;
+                }
+                let (severity, order) = (exceptional.then_some(found.severity), found.place.order);
+                let alert = self.compose(*found, at);
+                let item = match severity {
+                    Some(_) => Item::Exceptional,
+                    None => Item::Unremarkable,
+                };
+                if self.plan.wants(severity, at) {
+                    self.waiting.push((order, item(Box::new(alert))));
                 }
             }
             Seen::Skipped(_) => {}
@@ -245,7 +264,9 @@ impl<'a> Visit<'a> {
                     details().timestamp.into_iter().for_each(|at| self.totals.span.add(at));
                 }
                 if self.plan.all {
-                    let (alert, at) = self.compose(keep(record, details(), Vec::new(), Level::Info));
+                    let kept = keep(record, details(), Vec::new(), Level::Info);
+                    let at = self.time_of(&kept);
+                    let alert = self.compose(kept, at);
                     if self.plan.wants(None, at) {
                         let order = record.place.order;
                         self.waiting.push((order, Item::Unremarkable(Box::new(alert))));
@@ -267,15 +288,26 @@ impl<'a> Visit<'a> {
         }
     }
 
-    fn compose(&mut self, found: Exceptional) -> (Alert, jiff::Timestamp) {
-        let at = match found.details.timestamp {
+    /// Its own stamp, else that of its neighbours, else the file's time.
+    fn time_of(&mut self, found: &Exceptional) -> jiff::Timestamp {
+        match found.details.timestamp {
             Some(at) => {
                 self.totals.span.add(at);
                 self.latest = Some(at);
                 at
             }
             None => self.neighbours_stamp(&found.before).or(self.latest).unwrap_or(self.now),
-        };
+        }
+    }
+
+    /// What was looked up since the last chunk is counted, and the next one knows more.
+    fn count(&mut self, stream: &mut Stream) {
+        let at = self.latest.unwrap_or(self.now);
+        let known = self.novelty.count(&self.source.name, &stream.take_counts(), at);
+        known.into_iter().for_each(|known| stream.set_known(known));
+    }
+
+    fn compose(&mut self, found: Exceptional, at: jiff::Timestamp) -> Alert {
         let origin = Origin {
             source: &self.source.name,
             path: &self.path,
@@ -284,7 +316,7 @@ impl<'a> Visit<'a> {
         };
         let mut alert = self.plan.composer.compose(found, origin, self.plan.now);
         (alert.first_seen, alert.last_seen) = (at, at);
-        (alert, at)
+        alert
     }
 
     fn neighbours_stamp(&self, lines: &[String]) -> Option<jiff::Timestamp> {
@@ -304,7 +336,7 @@ impl<'a> Visit<'a> {
         let mut latest = None;
         let mut see = |seen: Seen<'_>| {
             latest = latest.max(match seen {
-                Seen::Exceptional(found) => found.details.timestamp,
+                Seen::Exceptional(found) | Seen::Unfamiliar(found) => found.details.timestamp,
                 Seen::Unremarkable { details, .. } => details().timestamp,
                 Seen::Skipped(_) => None,
             });

@@ -8,6 +8,7 @@ pub mod drive;
 pub mod html;
 pub mod input;
 pub mod json;
+pub mod novelty;
 pub mod plan;
 pub mod progress;
 pub mod report;
@@ -22,6 +23,7 @@ use crate::record::Level;
 use anyhow::Context;
 use drive::{Interrupted, Item};
 use input::{Input, InputPlace, Trouble};
+use novelty::{Novelty, Shown};
 use plan::Plan;
 use progress::Progress;
 use report::{Report, Totals};
@@ -96,6 +98,7 @@ pub fn run(
         out: BufWriter::with_capacity(WRITE_BUFFER_BYTES, out),
         err,
         report: Report::default(),
+        shown: Shown::default(),
         totals: Totals::default(),
         told: 0,
         worst: None,
@@ -138,6 +141,7 @@ struct Scan<'a> {
     out: BufWriter<&'a mut dyn Write>,
     err: &'a mut dyn Write,
     report: Report,
+    shown: Shown,
     totals: Totals,
     /// Exceptional records.
     told: u64,
@@ -150,9 +154,10 @@ impl Scan<'_> {
     /// Reads all inputs one after the other. Files that cannot be read become troubles.
     fn read_all(&mut self, plan: &Plan, inputs: &[Input], troubles: &mut Vec<Trouble>) -> io::Result<()> {
         let started = Instant::now();
+        let mut novelty = Novelty::new(plan.novelty.clone());
         for input in inputs {
             self.streaming = input.place == InputPlace::Stdin;
-            match drive::scan(input, plan, self) {
+            match drive::scan(input, plan, &mut novelty, self) {
                 Ok(totals) if totals.skipped => self.totals.skipped_files += 1,
                 Ok(totals) => self.totals.add(&totals),
                 Err(Interrupted::Writing(error)) => return Err(error),
@@ -160,6 +165,7 @@ impl Scan<'_> {
             }
             self.progress.file_done(input.size_bytes);
         }
+        self.shown = novelty.shown();
         self.totals.seconds = started.elapsed().as_secs_f64();
         self.progress.clear(self.err)
     }
@@ -168,6 +174,7 @@ impl Scan<'_> {
         let Some((file, path)) = page.zip(self.options.html.as_ref()) else {
             if !self.options.json {
                 text::write(&mut self.out, &self.report, &self.totals, zone, terminal)?;
+                novelty::write(&mut self.out, &self.shown, zone, terminal)?;
             }
             return self.out.flush();
         };

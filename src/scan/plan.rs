@@ -3,7 +3,7 @@
 
 use super::ScanOptions;
 use super::input::InputPlace;
-use crate::alert::{Composer, Host};
+use crate::alert::{self, Composer, Host};
 use crate::analyzer::stream::Analyzers;
 use crate::config;
 use crate::record::{self, Level};
@@ -20,6 +20,7 @@ pub struct Plan {
     /// For files of no source.
     other: PlannedSource,
     pub composer: Composer,
+    pub novelty: alert::novelty::Settings,
     /// When the scan began.
     pub now: jiff::Timestamp,
     min_severity: Option<Level>,
@@ -97,6 +98,7 @@ impl Plan {
                 host: host(settings),
                 ..Composer::default()
             },
+            novelty: settings.alert.novelty.clone(),
             now,
             min_severity: options.min_severity,
             since: options.since,

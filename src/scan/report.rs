@@ -305,6 +305,7 @@ pub(super) mod tests {
             fingerprint: fingerprint.to_owned(),
             title: first_line.to_owned(),
             template: first_line.to_owned(),
+            unknown_mask: None,
             text: text.to_owned(),
             first_line: first_line.as_bytes().to_vec(),
             details: Details {

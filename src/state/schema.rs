@@ -95,6 +95,23 @@ CREATE TABLE cursors (source TEXT PRIMARY KEY, cursor TEXT NOT NULL) WITHOUT ROW
 -- Ids are random: each note wrote a page of this index. `explain` looks at all rows instead, of which there are few.
 DROP INDEX history_by_alert;
 ",
+    "
+-- Of the first message that a template was learned from.
+ALTER TABLE templates ADD COLUMN fingerprint TEXT NOT NULL DEFAULT '';
+-- How far each source has learned: JSON of alert::novelty::Learner.
+CREATE TABLE learning (source TEXT PRIMARY KEY, life TEXT NOT NULL) WITHOUT ROWID;
+
+-- A verdict of a model, or of a person (whose model is ''). The template's text makes a person's word on one host good
+-- for another one, where the template may have grown otherwise.
+ALTER TABLE verdicts ADD COLUMN template TEXT NOT NULL DEFAULT '';
+-- What waits for the judge: the record that it is to see, as an alert without detectors.
+DROP TABLE unjudged;
+CREATE TABLE unjudged (
+  source TEXT NOT NULL, template_hash TEXT NOT NULL, template TEXT NOT NULL, example TEXT NOT NULL,
+  count INTEGER NOT NULL, first_seen_ms INTEGER NOT NULL, last_seen_ms INTEGER NOT NULL,
+  PRIMARY KEY (source, template_hash)
+) WITHOUT ROWID;
+",
 ];
 
 /// The schema this program writes.

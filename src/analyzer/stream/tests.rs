@@ -191,7 +191,7 @@ fn said_by_rules(log: &[u8], chunk_bytes: usize, wants_all: bool) -> Vec<(u64, u
             let name = kept.findings[0].name.clone().unwrap();
             found.push((kept.place.offset, kept.place.first_line, name));
         }
-        Seen::Unremarkable { .. } => records += 1,
+        Seen::Unremarkable { .. } | Seen::Unfamiliar(_) => records += 1,
         Seen::Skipped(skipped) => {
             assert!(!wants_all);
             records += skipped;

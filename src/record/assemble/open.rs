@@ -52,6 +52,7 @@ impl Seen<'_> {
         Record {
             text: &self.text,
             body: self.body(),
+            header_len: self.mark.header_len,
             place: Place {
                 offset: self.mark.offset,
                 end_offset: self.mark.end_offset,
@@ -294,6 +295,7 @@ impl Open {
         Record {
             text,
             body: if self.enveloped { &self.body[..last.2] } else { text },
+            header_len: first.header_len,
             place: Place {
                 offset: first.offset,
                 end_offset: last.0.end_offset,

@@ -292,6 +292,32 @@ pub(super) fn details(body: &[u8], moments: &detail::Moments<'_>) -> Option<Deta
     Some(details)
 }
 
+/// What stands between the quotes of the string that [`details`] takes for the message, escapes in place; none: there is
+/// none. Builds nothing.
+pub(super) fn raw_message(body: &[u8]) -> Option<&[u8]> {
+    let text = |value: &[u8]| value.len() > 2 && value.first() == Some(&b'"');
+    let mut best: Option<(usize, &[u8])> = None;
+    let mut nested = None;
+    members(body, |key, value| {
+        if text(value) {
+            let rank = MESSAGE_KEYS.iter().position(|known| known.as_bytes() == key);
+            if let Some(rank) = rank.filter(|rank| best.is_none_or(|(known, _)| *rank < known)) {
+                best = Some((rank, value));
+            }
+        } else if value.first() == Some(&b'{') && matches!(key, b"fields" | b"body" | b"error" | b"err") {
+            members(value, |inner, value| {
+                if text(value) && matches!(inner, b"message" | b"stringValue") {
+                    nested.get_or_insert(value);
+                }
+                Some(())
+            });
+        }
+        // The first key of the list is as certain as it gets.
+        (best.is_none_or(|(rank, _)| rank > 0)).then_some(())
+    });
+    best.map(|(_, value)| value).or(nested).map(unquote)
+}
+
 fn take_message(fields: &mut Map<String, Value>) -> Option<String> {
     for key in MESSAGE_KEYS {
         if fields.get(key).is_some_and(Value::is_string)

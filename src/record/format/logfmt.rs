@@ -193,6 +193,14 @@ fn is_logfmt(valued: usize, bare: usize) -> bool {
     if valued == 0 { bare <= 3 } else { bare <= 2 * valued + 2 }
 }
 
+/// The value that [`details`] takes for the message, escapes in place; none: there is none.
+pub(super) fn raw_message(line: &[u8]) -> Option<&[u8]> {
+    pairs(line)
+        .map_while(Result::ok)
+        .find(|pair| matches!(pair.key, b"msg" | b"message"))
+        .and_then(|pair| pair.value)
+}
+
 /// All pairs of a line; none: it is not logfmt.
 pub(super) fn details(line: &[u8], moments: &detail::Moments<'_>) -> Option<Details> {
     let mut details = Details::default();

@@ -9,6 +9,7 @@ mod detect;
 mod docker;
 mod json;
 mod logfmt;
+mod message;
 mod syslog;
 
 use super::Level;

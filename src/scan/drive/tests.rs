@@ -26,6 +26,10 @@ fn plan(options: &ScanOptions) -> Plan {
     Plan::new(options, &crate::config::defaults(), jiff::Timestamp::UNIX_EPOCH).unwrap()
 }
 
+fn nothing_new() -> Novelty {
+    Novelty::new(crate::alert::novelty::Settings::default())
+}
+
 fn input(bytes: &[u8]) -> (tempfile::NamedTempFile, Input) {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(bytes).unwrap();
@@ -47,7 +51,7 @@ fn all(bytes: &[u8]) -> (FileTotals, Vec<(u64, u64, u64, String)>) {
     };
     let (_file, input) = input(bytes);
     let mut kept = Kept::default();
-    let totals = scan(&input, &plan(&options), &mut kept).unwrap();
+    let totals = scan(&input, &plan(&options), &mut nothing_new(), &mut kept).unwrap();
     let record = |item: &Item| {
         let (Item::Exceptional(alert) | Item::Unremarkable(alert)) = item;
         let source = alert.source.clone().unwrap();
@@ -144,7 +148,7 @@ fn who_no_longer_listens_ends_the_scan() {
         full_after: Some(3),
         ..Kept::default()
     };
-    let end = scan(&input, &plan(&options), &mut kept);
+    let end = scan(&input, &plan(&options), &mut nothing_new(), &mut kept);
     assert!(matches!(end, Err(Interrupted::Writing(_))), "{end:?}");
     assert_eq!(kept.items.len(), 3);
 }
@@ -153,10 +157,22 @@ fn who_no_longer_listens_ends_the_scan() {
 fn a_file_without_text_is_left_alone_unless_it_was_named() {
     let (_file, mut input) = input(b"\x7fELF\x02\x01\x01\0\0\0\0");
     input.named = false;
-    let totals = scan(&input, &plan(&ScanOptions::default()), &mut Kept::default()).unwrap();
+    let totals = scan(
+        &input,
+        &plan(&ScanOptions::default()),
+        &mut nothing_new(),
+        &mut Kept::default(),
+    )
+    .unwrap();
     assert!(totals.skipped);
     input.named = true;
-    let totals = scan(&input, &plan(&ScanOptions::default()), &mut Kept::default()).unwrap();
+    let totals = scan(
+        &input,
+        &plan(&ScanOptions::default()),
+        &mut nothing_new(),
+        &mut Kept::default(),
+    )
+    .unwrap();
     assert_eq!((totals.skipped, totals.bytes), (false, 11));
 }
 

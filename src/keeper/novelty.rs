@@ -1,0 +1,202 @@
+//! Templates of all sources: weighed when an analyzer brings a mask that nobody knew, counted with each batch, written
+//! with the checkpoints, published for the analyzers.
+
+use super::board::Board;
+use super::{Keeper, now};
+use crate::alert::familiar::{Familiar, Newcomer};
+use crate::alert::novelty::{self, At, Opinion};
+use crate::alert::{self, News};
+use crate::analyzer::template::Counts;
+use crate::analyzer::{AnalyzerKind, Exceptional, Finding};
+use crate::record::Level;
+use crate::state::{State, templates};
+use anyhow::Result;
+use rusqlite::Connection;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What the keeper knows of all sources.
+#[derive(Debug)]
+pub struct Novelty {
+    settings: novelty::Settings,
+    sources: BTreeMap<Arc<str>, Familiar>,
+    board: Arc<Board>,
+    /// Sources whose templates differ from what is on disk.
+    unwritten: Vec<Arc<str>>,
+}
+
+impl Novelty {
+    pub fn new(state: &State, settings: novelty::Settings, board: Arc<Board>) -> Result<Self> {
+        let familiar = |(source, stored): (String, templates::Stored)| {
+            (source.into(), Familiar::new(stored.templates, stored.learner))
+        };
+        Ok(Self {
+            settings,
+            sources: templates::load(state.connection())?.into_iter().map(familiar).collect(),
+            board,
+            unwritten: Vec::new(),
+        })
+    }
+
+    fn of(&mut self, source: &Arc<str>) -> &mut Familiar {
+        if !self.unwritten.contains(source) {
+            self.unwritten.push(source.clone());
+        }
+        self.sources.entry(source.clone()).or_default()
+    }
+
+    /// Writes what has changed; [`Self::written`] follows when it is committed.
+    pub fn write(&self, connection: &Connection) -> Result<()> {
+        for source in &self.unwritten {
+            let Some(familiar) = self.sources.get(source) else {
+                continue;
+            };
+            let (changed, removed) = familiar.templates.changes();
+            for id in removed {
+                templates::remove(connection, source, id)?;
+            }
+            for template in changed {
+                templates::save(connection, source, template)?;
+            }
+            templates::save_learner(connection, source, &familiar.learner)?;
+        }
+        Ok(())
+    }
+
+    pub fn written(&mut self) {
+        for source in std::mem::take(&mut self.unwritten) {
+            if let Some(familiar) = self.sources.get_mut(&source) {
+                familiar.templates.written();
+            }
+        }
+    }
+
+    /// How far a source is, and how many templates it has.
+    pub fn progress(&self, source: &str) -> (&'static str, u64) {
+        if !self.settings.enabled {
+            return ("off", 0);
+        }
+        let at = At {
+            arrived_ms: now().wall.as_millisecond(),
+            stamp_ms: None,
+        };
+        self.sources
+            .get(source)
+            .map_or((novelty::Phase::Learning.as_str(), 0), |known| {
+                let phase = known.learner.clone().phase(at, &self.settings);
+                (phase.as_str(), known.templates.len() as u64)
+            })
+    }
+}
+
+impl Keeper {
+    /// Finds out whether a record whose mask nobody knew is news. False: nobody has found anything in it.
+    pub(super) fn weigh(&mut self, source: &Arc<str>, found: &mut Exceptional, observed_at: jiff::Timestamp) -> bool {
+        let Some(unknown) = found.unknown_mask else {
+            return !found.findings.is_empty();
+        };
+        let (mut mask, mut title) = (found.template.clone(), found.title.clone());
+        self.composer.redactor.redact(&mut mask);
+        self.composer.redactor.redact(&mut title);
+        let newcomer = Newcomer {
+            unknown,
+            mask: &mask,
+            fingerprint: &found.fingerprint,
+            title: &title,
+            found: !found.findings.is_empty(),
+        };
+        let at = At {
+            arrived_ms: observed_at.as_millisecond(),
+            stamp_ms: found.details.timestamp.map(jiff::Timestamp::as_millisecond),
+        };
+        let settings = self.novelty.settings.clone();
+        let weighed = self.novelty.of(source).weigh(&newcomer, at, &settings);
+        if weighed.filled && settings.enabled {
+            self.tell_table_full(source);
+        }
+        match weighed.opinion {
+            Opinion::Quiet => {}
+            Opinion::News => {
+                let finding = Finding::new(AnalyzerKind::Novelty, settings.severity);
+                if found.findings.is_empty() {
+                    found.severity = finding.severity;
+                }
+                found.findings.push(finding);
+            }
+            Opinion::Flood { titles, ordinal } => self.tell_flood(source, &titles, ordinal),
+        }
+        !found.findings.is_empty()
+    }
+
+    /// What a batch has counted; its newcomers have been weighed.
+    pub(super) fn count_templates(&mut self, source: &Arc<str>, counts: &Counts, observed_at: jiff::Timestamp) {
+        if counts.records == 0 {
+            return;
+        }
+        let at = At {
+            arrived_ms: observed_at.as_millisecond(),
+            stamp_ms: None,
+        };
+        self.novelty.of(source).count(counts, at);
+        if let Some(metrics) = self.metrics.sources.get(source) {
+            metrics.unweighed.add(counts.left_out);
+        }
+    }
+
+    /// Lets the analyzers know what is known by now.
+    pub(super) fn publish_known(&mut self) {
+        let Novelty {
+            sources,
+            board,
+            unwritten,
+            ..
+        } = &mut self.novelty;
+        for source in unwritten {
+            if let Some(known) = sources.get_mut(source).and_then(Familiar::take_known) {
+                board.publish(source, known);
+            }
+        }
+    }
+
+    fn tell_flood(&mut self, source: &Arc<str>, titles: &[String], ordinal: u32) {
+        log::warn!(
+            "{source}: {} new templates within an hour: it learns again",
+            titles.len()
+        );
+        self.tell_news(
+            News {
+                kind: alert::Kind::Digest,
+                subject: &["novelty", source, "flood"],
+                occasion: &ordinal.to_string(),
+                severity: self.novelty.settings.severity,
+                title: format!(
+                    "{source}: {} messages never seen before within an hour; it learns again",
+                    titles.len()
+                ),
+                text: Some(titles.join("\n")),
+                place: None,
+            },
+            source,
+        );
+    }
+
+    fn tell_table_full(&mut self, source: &Arc<str>) {
+        let max = alert::template::TEMPLATES_MAX;
+        log::warn!("{source}: more than {max} templates: nothing in it is news any more");
+        self.tell_news(
+            News {
+                kind: alert::Kind::Agent,
+                subject: &["novelty", source, "table full"],
+                occasion: "",
+                severity: Level::Warn,
+                title: format!("{source}: more than {max} templates: its new messages are not told any more"),
+                text: Some(format!(
+                    "The messages of {source} differ too much to learn them. Rules and levels go on; `novelty: {{enabled: false}}` \
+                     ends this for good."
+                )),
+                place: None,
+            },
+            source,
+        );
+    }
+}
