@@ -10,7 +10,6 @@ mod inbox;
 mod inline;
 mod novelty;
 mod pending;
-mod silences;
 mod status;
 mod telling;
 
@@ -19,7 +18,6 @@ pub use inbox::{Batch, Inbox, Mark, Message, Outcome};
 pub use status::Status;
 
 use crate::alert::book::{self, Book, Now};
-use crate::alert::silence::Silences;
 use crate::alert::{self, Composer};
 use crate::alerter::courier::{self, Bell};
 use crate::alerter::{self, WhenFull};
@@ -87,7 +85,6 @@ pub struct Keeper {
     composer: Composer,
     labels: BTreeMap<Arc<str>, BTreeMap<String, String>>,
     book: Book,
-    silences: Silences,
     files: HashMap<FileKey, File>,
     /// Rows of files that are closed: they may still be told to be forgotten.
     closed_rows: HashMap<FileKey, i64>,
@@ -168,10 +165,9 @@ impl Keeper {
         if carried_over {
             book.touch_all();
         }
-        let mut keeper = Self {
+        Ok(Self {
             novelty: novelty::Novelty::new(&state, alert.novelty.clone(), board)?,
             book,
-            silences: Silences::default(),
             state,
             composer,
             labels,
@@ -186,9 +182,7 @@ impl Keeper {
             backed_up: Instant::now(),
             beaten: None,
             boot_id,
-        };
-        keeper.configure_silences(&alert.silences)?;
-        Ok(keeper)
+        })
     }
 
     /// Writes down files seen for the first time, before anything of them is read, together with values of `meta`.
@@ -307,7 +301,7 @@ impl Keeper {
             .book
             .next_due_ms()
             .map(|due_ms| Duration::from_millis(due_ms.saturating_sub(now().boot_ms)));
-        [timer, self.pending.due_in(), self.silence_left(), Some(HEARTBEAT_EVERY)]
+        [timer, self.pending.due_in(), Some(HEARTBEAT_EVERY)]
             .into_iter()
             .flatten()
             .min()

@@ -33,6 +33,8 @@ pub struct Source {
     pub replaced_bytes: Counter,
     /// Records with an unknown mask for which a chunk had no room.
     pub unweighed: Counter,
+    /// How often lines may have been lost that nobody could see.
+    pub possible_losses: Counter,
 }
 
 #[derive(Debug, Default)]
@@ -44,35 +46,12 @@ pub struct Alerter {
     pub shed: Counter,
 }
 
-/// Why an alert was not told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Suppressed {
-    Silence,
-    /// Above `max_per_minute` or `max_per_hour`.
-    Rate,
-    /// Within a maintenance window.
-    Quiet,
-}
-
-impl Suppressed {
-    pub const ALL: [Suppressed; 3] = [Suppressed::Silence, Suppressed::Rate, Suppressed::Quiet];
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Suppressed::Silence => "silence",
-            Suppressed::Rate => "rate",
-            Suppressed::Quiet => "quiet",
-        }
-    }
-}
-
 #[derive(Debug, Default)]
 pub struct Metrics {
     pub sources: BTreeMap<Arc<str>, Source>,
     pub alerters: BTreeMap<Arc<str>, Alerter>,
     /// Alerts said, by severity.
     alerts: [Counter; Level::ALL.len()],
-    suppressed: [Counter; Suppressed::ALL.len()],
     pub commits: Counter,
 }
 
@@ -83,10 +62,6 @@ impl Metrics {
             alerters: alerters.map(|name| (name.clone(), Alerter::default())).collect(),
             ..Self::default()
         }
-    }
-
-    pub fn suppressed(&self, reason: Suppressed) -> &Counter {
-        &self.suppressed[reason as usize]
     }
 
     pub fn alerts(&self, severity: Level) -> &Counter {

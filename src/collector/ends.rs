@@ -4,12 +4,13 @@
 //! longer, because its writer may not know yet. Unread bytes count as lost only after their copy or archive was looked
 //! for.
 
+use super::compressed::is_readable_archive;
 use super::files::{Files, UNFINISHED_QUIET};
 use super::follow::{Content, Followed, Life, Step};
 use super::ledger::{self, lost};
 use super::origin::open_same;
 use super::past::{Past, Recognised};
-use super::suspects::{Kind, WHOLE_QUIET, is_readable_archive};
+use super::suspects::{Kind, WHOLE_QUIET};
 use super::{Event, FileKey, Row};
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
@@ -20,6 +21,8 @@ const DELETED_QUIET: Duration = Duration::from_secs(2);
 const ROTATED_QUIET: Duration = Duration::from_secs(300);
 /// Unread bytes of a truncated file may turn up in a copy for so long.
 pub const COPY_GRACE: Duration = Duration::from_secs(5);
+/// While archives are undecided their directory is searched so often.
+const SEARCHES_MAX: u8 = 5;
 
 impl Files {
     pub fn look_at_held(&mut self, key: FileKey, now: Instant) {
@@ -70,6 +73,7 @@ impl Files {
         let Some(mut file) = self.remove(key) else { return };
         let was_known = std::mem::replace(&mut file.state.finished, true);
         let unread = file.unread_bytes();
+        log::debug!("{}: closed, {unread} bytes unread", file.path.display());
         file.state.ledger.lose(reason.unwrap_or(ledger::lost::DELETED), unread);
         let file_state = Box::new(file.state.clone());
         self.out.push_back(Event::Closed { file: key, file_state });
@@ -83,16 +87,11 @@ impl Files {
 
     /// The file was truncated or rewritten in place: this incarnation waits for a copy to turn up, the next one begins.
     pub fn restart(&mut self, key: FileKey, now: Instant) {
-        let Some(mut file) = self.remove(key) else { return };
-        if file.is_archive() {
+        if self.files.get(&key).is_some_and(Followed::is_archive) {
             // It is no archive of what it was taken for.
-            file.state.finished = true;
-            self.out.push_back(Event::Closed {
-                file: key,
-                file_state: Box::new(file.state),
-            });
-            return;
+            return self.close(key, Some(lost::UNREADABLE));
         }
+        let Some(mut file) = self.remove(key) else { return };
         log::info!(
             "{}: truncated or rewritten; reading from its beginning",
             file.path.display()
@@ -118,9 +117,7 @@ impl Files {
 
     /// Looks beside the last path of an ended incarnation for what was not read of it.
     pub fn find_elsewhere(&mut self, row: Row, now: Instant) {
-        let Some(past) = self.pasts.iter().find(|past| past.row == row) else {
-            return;
-        };
+        let Some(past) = self.pasts.get(row) else { return };
         let source = past.source;
         for path in past.candidates() {
             let Ok(metadata) = std::fs::metadata(&path) else {
@@ -161,29 +158,23 @@ impl Files {
 
     /// Gives up the unread bytes of what did not turn up again, and forgets what is too old to be recognised.
     pub fn settle_pasts(&mut self, now: Instant) {
-        let waiting = |past: &Past| past.until.is_some_and(|until| now >= until);
-        let due: Vec<Row> = self
+        let is_due = |past: &&Past| past.until.is_some_and(|until| now >= until);
+        let due = self
             .pasts
-            .iter()
-            .filter(|past| waiting(past))
-            .map(|past| past.row)
-            .collect();
-        for row in due {
-            let searched = self.pasts.iter().any(|past| past.row == row && past.searched);
-            if !searched {
-                self.find_elsewhere(row, now);
+            .waiting()
+            .filter(is_due)
+            .map(|past| (past.row, past.searches));
+        for (row, searches) in due.collect::<Vec<_>>() {
+            self.find_elsewhere(row, now);
+            if self.pasts.get(row).is_none() {
+                continue;
             }
             let undecided = self.suspects.iter().any(|suspect| suspect.kind == Kind::Archive);
-            let Some(past) = self.pasts.iter_mut().find(|past| past.row == row) else {
-                continue;
-            };
-            past.searched = true;
-            if undecided && !searched {
-                // Archives are judged when they have not grown for a while; that is waited for once.
-                past.until = Some(now + 2 * WHOLE_QUIET);
+            if undecided && searches < SEARCHES_MAX {
+                // Archives are judged when they have not grown for a while.
+                self.pasts.wait_on(row, now + 2 * WHOLE_QUIET);
                 continue;
             }
-            past.until = None;
             self.give_up(row);
         }
         while let Some(past) = self.pasts.take_surplus() {
@@ -193,6 +184,7 @@ impl Files {
 
     fn give_up(&mut self, row: Row) {
         let Some(mut past) = self.pasts.take(row) else { return };
+        past.until = None;
         let reason = match past.open {
             Some(_) => lost::TRUNCATED,
             None => lost::DELETED,
@@ -215,7 +207,16 @@ impl Files {
         }
         // After it was opened: a loss is told by what a file's state says before and after it.
         past.state.finished = true;
-        let unread = past.state.pending_bytes();
+        let mut unread = past.state.pending_bytes();
+        if let Row::Stored(_) = row {
+            // What was written to it while we were away nobody has seen; and a record that was left open was never told.
+            past.state.ledger.possible_losses += 1;
+            let open = past.resume.committed_to.saturating_sub(past.resume.offset);
+            let open = open.min(past.state.ledger.handed_on);
+            past.state.ledger.handed_on -= open;
+            unread += open;
+        }
+        log::debug!("{}: given up, {unread} bytes {reason}", past.path.display());
         past.state.ledger.lose(reason, unread);
         past.row = Row::File(key);
         let file_state = Box::new(past.state.clone());
@@ -239,6 +240,6 @@ pub fn past_of(file: Followed, open: Option<FileKey>, until: Option<Instant>) ->
         state: file.state,
         open,
         until,
-        searched: false,
+        searches: 0,
     }
 }

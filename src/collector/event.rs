@@ -52,7 +52,7 @@ pub enum Event {
 }
 
 /// Which state is meant: of a file of this process, or a row that was resumed and not opened again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Row {
     File(FileKey),
     Stored(i64),

@@ -9,7 +9,7 @@ use super::follow::{Content, Followed, Life, Step};
 use super::past::Pasts;
 use super::suspects::Suspect;
 use super::tracked::{Refusal, Tracked};
-use super::{Event, FileKey, ledger};
+use super::{Event, FileKey, FirstLook, ledger};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -38,6 +38,7 @@ pub struct Files {
     pub held: BTreeSet<FileKey>,
     pub host_id: Arc<str>,
     pub boot_changed: bool,
+    pub first_look: FirstLook,
     /// Paths that are never read: our state, our log.
     pub own: Vec<PathBuf>,
     next_key: u32,
@@ -60,6 +61,7 @@ impl Files {
             held: BTreeSet::new(),
             host_id,
             boot_changed: false,
+            first_look: FirstLook::default(),
             own,
             next_key: 0,
         }
@@ -178,10 +180,7 @@ impl Files {
         if self.by_path.get(&(file.source, file.path.clone())) == Some(&key) {
             self.by_path.remove(&(file.source, file.path.clone()));
         }
-        let links = match file.file() {
-            Some(open) => rustix::fs::fstat(open).map_or(0, |stat| stat.st_nlink),
-            None => 0,
-        };
+        let links = file.links();
         file.life = match file.life {
             Life::Named | Life::Rotated(_) if links == 0 => Life::Deleted(now),
             Life::Named => Life::Rotated(now),
@@ -216,7 +215,7 @@ impl Files {
 
     /// Whether [`Files::tick`] has something to do before long.
     pub fn needs_tick(&self) -> bool {
-        !self.held.is_empty() || !self.suspects.is_empty() || self.pasts.iter().any(|past| past.until.is_some())
+        !self.held.is_empty() || !self.suspects.is_empty() || self.pasts.is_anything_waiting()
     }
 
     /// Takes a file out of the set, without a word.
@@ -276,6 +275,7 @@ impl Files {
                 None => {}
             },
             Some(Step::Restarted) => self.restart(key, now),
+            Some(Step::Compressed) => self.reclassify(key, now),
             None => {}
         }
         false
@@ -306,7 +306,7 @@ impl Files {
 
     /// Whether something may still be read without a new event: a copy or an archive that may still grow.
     pub fn is_undecided(&self) -> bool {
-        !self.suspects.is_empty() || !self.queue.is_empty() || self.pasts.iter().any(|past| past.until.is_some())
+        !self.suspects.is_empty() || !self.queue.is_empty() || self.pasts.is_anything_waiting()
     }
 
     /// How long until a throttled file may be read; none: nothing waits.

@@ -5,6 +5,7 @@
 //! truncated and filled again past the offset is seen, whatever its size. Whether its name still leads to it is the
 //! business of `files`.
 
+use super::compressed::begins_like_archive;
 use super::identity::{self, TAIL_BYTES};
 use super::ledger::skipped;
 use super::lines::{self, Cut, Limits};
@@ -102,6 +103,8 @@ pub enum Step {
     Idle,
     /// It was truncated, or its bytes before the offset changed: this incarnation has ended.
     Restarted,
+    /// It is an archive under a name that does not say so; nothing of it was read.
+    Compressed,
 }
 
 impl Followed {
@@ -146,6 +149,12 @@ impl Followed {
             Content::File(file) => Some(file),
             Content::Archive(_) | Content::Closed => None,
         }
+    }
+
+    /// How many names it has; none where it is not open.
+    pub fn links(&self) -> u64 {
+        let stat = self.file().and_then(|open| rustix::fs::fstat(open).ok());
+        stat.map_or(0, |stat| stat.st_nlink)
     }
 
     pub fn is_archive(&self) -> bool {
@@ -251,6 +260,9 @@ impl Followed {
         let Some(before) = self.verified_tail(file)? else {
             return Ok(Step::Restarted);
         };
+        if from == 0 && begins_like_archive(buffer) {
+            return Ok(Step::Compressed);
+        }
         let limits = self.state.limits(limits, from, buffer);
         self.saw_size(from + read as u64);
         let whole = from + read as u64 >= self.state.size_seen;
@@ -282,19 +294,26 @@ impl Followed {
             let head = identity::read_at(file, 0, identity::HEAD_BYTES)?;
             self.state.name_by(host_id, &head, limits.newline, ended);
         }
-        if next > self.state.identity.tail_end {
-            let contiguous = self.state.identity.tail_end == from;
-            let tail = match buffer.get(..cut.next) {
-                Some(read) if read.len() >= TAIL_BYTES => read[read.len() - TAIL_BYTES..].to_vec(),
-                Some(read) if contiguous => [&before, read].concat(),
-                Some(_) | None => {
-                    let begin = next.saturating_sub(TAIL_BYTES as u64);
-                    identity::read_at(file, begin, (next - begin) as usize)?
-                }
-            };
-            self.state.identity.set_tail(next, &tail);
-        }
+        self.note_tail(file, from, &buffer[..cut.next.min(buffer.len())], next, &before)?;
         Ok(Step::Chunk(self.chunk(std::mem::take(buffer), cut, limits, size)))
+    }
+
+    /// Takes the hash of the bytes before `next`, as far as they were read (`read`, from `from` on, and `before` it).
+    fn note_tail(&mut self, file: &File, from: u64, read: &[u8], next: u64, before: &[u8]) -> io::Result<()> {
+        let known = &mut self.state.identity;
+        if next <= known.tail_end {
+            return Ok(());
+        }
+        let is_whole = from + read.len() as u64 == next;
+        if is_whole && read.len() >= TAIL_BYTES {
+            known.set_tail(next, read);
+        } else if is_whole && known.tail_end == from {
+            known.set_tail(next, &[before, read].concat());
+        } else {
+            let begin = next.saturating_sub(TAIL_BYTES as u64);
+            known.set_tail(next, &identity::read_at(file, begin, (next - begin) as usize)?);
+        }
+        Ok(())
     }
 
     /// Makes the chunk of `buffer`, which was read at the position, and moves the position behind it.

@@ -10,10 +10,12 @@
 
 pub mod archive;
 mod checkpoint;
+mod compressed;
 mod discover;
 mod ends;
 mod event;
 mod files;
+mod first_look;
 mod follow;
 mod identity;
 mod inline;
@@ -28,6 +30,7 @@ mod watch;
 pub use checkpoint::{FileState, Identity, Resume, Resumed};
 pub use discover::Globs;
 pub use event::{Chunk, Event, FileKey, Opened, Row};
+pub use first_look::FirstLook;
 pub use ledger::Ledger;
 pub use watch::Waker;
 
@@ -101,6 +104,8 @@ pub struct Parts {
     /// When each source was first started, in milliseconds since 1970; a source that is missing starts now.
     pub first_starts: BTreeMap<String, i64>,
     pub host_id: String,
+    /// Taken as soon as the program started; none where all sources were started before.
+    pub first_look: FirstLook,
     /// Never read.
     pub state_dir: PathBuf,
     /// One per analyzer: a file goes to `file % events.len()`.
@@ -180,6 +185,7 @@ impl Collector {
         }
         let own = vec![parts.state_dir.canonicalize().unwrap_or(parts.state_dir)];
         let mut files = Files::new(tracked, parts.host_id.into(), own);
+        files.first_look = parts.first_look;
         let now = Instant::now();
         for resumed in parts.resumed {
             let source = files
@@ -197,7 +203,7 @@ impl Collector {
                 row: Row::Stored(resumed.row),
                 open: None,
                 until,
-                searched: false,
+                searches: 0,
             });
         }
         let (control, inbox) = bounded(CONTROL_MESSAGES);
@@ -235,16 +241,11 @@ impl Collector {
     /// [`Collector::run`]: else a crash would decide anew. The same are sent again as events by `run`.
     pub fn first_sight(&mut self) -> Vec<Opened> {
         self.reconcile();
-        let rows: Vec<Row> = self
-            .files
-            .pasts
-            .iter()
-            .filter(|past| past.until.is_some())
-            .map(|past| past.row)
-            .collect();
+        let rows: Vec<Row> = self.files.pasts.waiting().map(|past| past.row).collect();
         for row in rows {
             self.files.find_elsewhere(row, Instant::now());
         }
+        self.files.first_look = FirstLook::default();
         let opened = self.files.out.iter().filter_map(|event| match event {
             Event::Opened(opened) => Some((**opened).clone()),
             Event::Chunk(_) | Event::Changed { .. } | Event::Closed { .. } | Event::Forgotten(_) => None,
@@ -438,6 +439,9 @@ impl Collector {
 
     /// How long nothing has to be done unless there is news.
     fn next_wake(&mut self, now: Instant) -> Duration {
+        if self.files.is_proving() {
+            return Duration::ZERO;
+        }
         let mut wake = self.reconcile_due;
         if self.files.refused.values().any(Refusal::is_passing) {
             wake = wake.min(self.retry_due);

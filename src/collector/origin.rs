@@ -4,13 +4,14 @@
 //! Where content cannot tell yet (a copy still being written, an archive still being compressed), the path is a
 //! [`super::suspects::Suspect`] until it can.
 
+use super::compressed::{MAGIC_BYTES, begins_like_archive, is_readable_archive};
 use super::files::Files;
 use super::follow::{Content, Followed};
 use super::identity::{self, HEAD_BYTES};
 use super::ledger::lost;
 use super::lines::Newline;
 use super::past::Recognised;
-use super::suspects::{Kind, Suspect, is_readable_archive};
+use super::suspects::{Kind, Suspect};
 use super::tracked::Refusal;
 use super::{Event, FileKey, FileState, Identity, Resume, Row, discover};
 use std::fs::{File, Metadata};
@@ -79,10 +80,11 @@ impl Files {
             Err(error) => return self.refuse(path, Refusal::Error(error.to_string())),
         };
         self.refused.remove(path);
-        match is_readable_archive(path) {
-            Some(true) => return self.suspect(source, path, inode, Kind::Archive, now),
-            Some(false) => return self.refuse(path, Refusal::UnreadableArchive),
-            None => {}
+        let magic = identity::read_at(&file, 0, MAGIC_BYTES).unwrap_or_default();
+        match (is_readable_archive(path), begins_like_archive(&magic)) {
+            (Some(false), _) => return self.refuse(path, Refusal::UnreadableArchive),
+            (Some(true), _) | (None, true) => return self.suspect(source, path, inode, Kind::Archive, now),
+            (None, false) => {}
         }
         match self.pasts.recognise(source, path, &file, self.boot_changed) {
             Ok(Some((_, Recognised::PartialCopy))) => return self.suspect(source, path, inode, Kind::CopyOfPast, now),
@@ -99,44 +101,41 @@ impl Files {
 
     /// The file of which this new path may hold a copy.
     fn original_of(&self, source: usize, path: &Path) -> Option<Kind> {
-        if let Some(key) = self.by_path.get(&(source, path.to_owned())) {
-            // Its name was taken. If it lives on under another name this is simply the next generation.
-            let file = self.files.get(key).filter(|file| file.position > 0)?;
-            let links = file
-                .file()
-                .and_then(|open| rustix::fs::fstat(open).ok())
-                .map_or(0, |stat| stat.st_nlink);
-            return (links == 0).then_some(Kind::ReplacementOf(*key));
+        let read_under = |path: PathBuf| {
+            let file = self.files.get(self.by_path.get(&(source, path))?)?;
+            (file.position > 0 && !file.is_archive()).then_some(file)
+        };
+        // Its name was taken. A file that lives on under another name has simply moved up a generation.
+        if let Some(file) = read_under(path.to_owned()).filter(|file| file.links() == 0) {
+            return Some(Kind::ReplacementOf(file.key));
         }
-        let name = path.file_name()?.to_str()?;
-        discover::originals(name).into_iter().find_map(|original| {
-            let key = self.by_path.get(&(source, path.with_file_name(original)))?;
-            let file = self.files.get(key)?;
-            (file.position > 0 && !file.is_archive()).then_some(Kind::CopyOf(*key))
-        })
+        let originals = discover::originals(path.file_name()?.to_str()?).into_iter();
+        let original = originals.map(|original| read_under(path.with_file_name(original)));
+        original.flatten().next().map(|file| Kind::CopyOf(file.key))
     }
 
     /// Follows a file that is new to us from where it has to be read.
     pub fn begin(&mut self, source: usize, path: &Path, file: File, metadata: &Metadata) {
+        let inode = (metadata.dev(), metadata.ino());
+        // Of what was there under this inode nothing is left: it was truncated while nobody looked, or is another file.
+        let earlier = self.pasts.of_inode(inode.1);
+        let earlier = earlier.filter(|past| past.source == source && past.is_of(inode, path));
+        let truncations = earlier.map(|past| past.state.truncations + 1).max();
         let tracked = &self.tracked[source];
-        let reason = tracked.reason_to_skip(&file, metadata);
+        let reason = tracked.reason_to_skip(&file, metadata, truncations.is_some());
         let name = tracked.source.name.clone();
         let head = identity::read_at(&file, 0, HEAD_BYTES).unwrap_or_default();
         let newline = Newline::marked_by(&head).unwrap_or(tracked.source.newline);
         let key = self.new_key();
         let size = metadata.size();
         let end = if reason.is_some() {
-            last_line_end(&file, size, newline).unwrap_or(size)
+            let then = self.first_look.size(inode, size);
+            last_line_end(&file, then, newline).unwrap_or(then)
         } else {
             0
         };
-        let mut followed = fresh(
-            key,
-            source,
-            path.to_owned(),
-            Content::File(file),
-            (metadata.dev(), metadata.ino()),
-        );
+        let mut followed = fresh(key, source, path.to_owned(), Content::File(file), inode);
+        followed.state.truncations = truncations.unwrap_or(0);
         followed.saw_size(size);
         if let Some(reason) = reason.filter(|_| end > 0)
             && let Err(error) = followed
@@ -145,6 +144,7 @@ impl Files {
         {
             return self.refuse(path, Refusal::Error(error.to_string()));
         }
+        log::debug!("{}: new, inode {}, read from {end}", path.display(), inode.1);
         self.out.push_back(Event::Opened(Box::new(followed.opened(&name))));
         self.insert(followed);
     }
@@ -163,6 +163,15 @@ impl Files {
     /// `content` holds what an ended incarnation was read up to: it is read on from there.
     pub fn go_on(&mut self, row: Row, how: Recognised, path: &Path, content: Content, inode: (u64, u64), now: Instant) {
         let Some(past) = self.pasts.take(row) else { return };
+        log::debug!(
+            "{}: goes on {} (inode {} then, {} now, {how:?}) at {}",
+            path.display(),
+            past.path.display(),
+            past.state.identity.ino,
+            inode.1,
+            past.resume.offset
+        );
+        let is_copy = matches!(&content, Content::File(_)) && past.left_a_copy(inode);
         let key = past.open.unwrap_or_else(|| self.new_key());
         let mut file = Followed::new(key, past.source, path.to_owned(), content, past.resume, past.state);
         file.row = row.stored();
@@ -180,6 +189,12 @@ impl Files {
         } else {
             let name = &self.tracked[past.source].source.name;
             self.out.push_back(Event::Opened(Box::new(file.opened(name))));
+            if is_copy {
+                // It was truncated while we were away. After it was opened: that is told by the difference.
+                file.state.ledger.possible_losses += 1;
+                let file_state = Box::new(file.state.clone());
+                self.out.push_back(Event::Changed { file: key, file_state });
+            }
         }
         self.insert(file);
     }

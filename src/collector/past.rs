@@ -6,7 +6,8 @@
 
 use super::identity::{self, Match};
 use super::{FileKey, FileState, Resume, Row, discover};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -27,8 +28,8 @@ pub struct Past {
     pub open: Option<FileKey>,
     /// Until then its unread bytes may turn up; none: there are none, or they have been given up.
     pub until: Option<Instant>,
-    /// Its directory was searched for what it left; once is enough.
-    pub searched: bool,
+    /// How often its directory was searched for what it left.
+    pub searches: u8,
 }
 
 /// How a file goes on what was read before.
@@ -42,27 +43,64 @@ pub enum Recognised {
     PartialCopy,
 }
 
+/// All of them, oldest first; found by row, inode and file name, as after a start there is one for each file.
 #[derive(Debug, Default)]
 pub struct Pasts {
-    list: VecDeque<Past>,
+    list: BTreeMap<u64, Past>,
+    by_row: HashMap<Row, u64>,
+    by_inode: HashMap<u64, BTreeSet<u64>>,
+    by_name: HashMap<OsString, BTreeSet<u64>>,
+    /// Those whose unread bytes may still turn up.
+    waiting: BTreeSet<u64>,
+    next: u64,
 }
 
 impl Pasts {
     pub fn push(&mut self, past: Past) {
-        self.list.push_back(past);
+        let number = self.next;
+        self.next += 1;
+        self.by_row.insert(past.row, number);
+        self.by_inode.entry(past.state.identity.ino).or_default().insert(number);
+        self.by_name.entry(name_of(&past.path)).or_default().insert(number);
+        if past.until.is_some() {
+            self.waiting.insert(number);
+        }
+        self.list.insert(number, past);
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Past> {
-        self.list.iter()
+        self.list.values()
     }
 
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Past> {
-        self.list.iter_mut()
+    pub fn get(&self, row: Row) -> Option<&Past> {
+        self.list.get(self.by_row.get(&row)?)
+    }
+
+    /// Those that have this inode number, oldest first.
+    pub fn of_inode(&self, inode: u64) -> impl Iterator<Item = &Past> {
+        let numbers = self.by_inode.get(&inode).into_iter().flatten();
+        numbers.filter_map(|number| self.list.get(number))
+    }
+
+    /// Those whose unread bytes may still turn up.
+    pub fn waiting(&self) -> impl Iterator<Item = &Past> {
+        self.waiting.iter().filter_map(|number| self.list.get(number))
+    }
+
+    pub fn is_anything_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// It has been searched for once more; until then its unread bytes may still turn up.
+    pub fn wait_on(&mut self, row: Row, until: Instant) {
+        if let Some(past) = self.by_row.get(&row).and_then(|number| self.list.get_mut(number)) {
+            (past.searches, past.until) = (past.searches + 1, Some(until));
+        }
     }
 
     pub fn take(&mut self, row: Row) -> Option<Past> {
-        let at = self.list.iter().position(|past| past.row == row)?;
-        self.list.remove(at)
+        let number = *self.by_row.get(&row)?;
+        self.remove(number)
     }
 
     /// Drops the oldest finished ones above the bound.
@@ -70,8 +108,32 @@ impl Pasts {
         if self.list.len() <= PAST_MAX {
             return None;
         }
-        let at = self.list.iter().position(|past| past.until.is_none())?;
-        self.list.remove(at)
+        let oldest = self.list.keys().find(|number| !self.waiting.contains(number));
+        oldest.copied().and_then(|number| self.remove(number))
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Past> {
+        let past = self.list.remove(&number)?;
+        self.by_row.remove(&past.row);
+        self.waiting.remove(&number);
+        take_from(&mut self.by_inode, &past.state.identity.ino, number);
+        take_from(&mut self.by_name, &name_of(&past.path), number);
+        Some(past)
+    }
+
+    /// Those that a file of this inode and name may go on.
+    fn related(&self, inode: u64, path: &Path) -> BTreeSet<u64> {
+        let name = name_of(path);
+        let originals = match name.to_str() {
+            Some(text) => discover::originals(text).into_iter().map(OsString::from).collect(),
+            None => Vec::new(),
+        };
+        let named = originals
+            .iter()
+            .chain([&name])
+            .filter_map(|name| self.by_name.get(name));
+        let numbers = named.chain(self.by_inode.get(&inode)).flatten();
+        numbers.copied().collect()
     }
 
     /// The incarnation that this file goes on, if any: by inode, then by path, then by name and content.
@@ -86,8 +148,14 @@ impl Pasts {
         let (device, inode) = (stat.st_dev, stat.st_ino);
         let size = u64::try_from(stat.st_size).unwrap_or(0);
         let mut best: Option<(u8, Row, Recognised)> = None;
-        for past in self.list.iter().filter(|past| past.source == source) {
+        let related = self.related(inode, path);
+        let related = related.iter().filter_map(|number| self.list.get(number));
+        for past in related.filter(|past| past.source == source) {
             let known = &past.state.identity;
+            if known.tail_end == 0 && (past.state.finished || size < past.state.size_seen) {
+                // Nothing was read of it, and what it held is gone: nothing to go on with.
+                continue;
+            }
             let name = path.file_name().unwrap_or_default();
             let is_generation = past
                 .path
@@ -95,7 +163,7 @@ impl Pasts {
                 .is_some_and(|past| discover::is_generation(name, past));
             let nearness = if known.ino == inode && known.dev == device {
                 4
-            } else if known.ino == inode && (past.path == path || identity::is_network(path)) {
+            } else if past.is_of((device, inode), path) {
                 3
             } else if known.tail_end == 0 {
                 // Nothing was read of it: nothing to go on with in another file.
@@ -131,9 +199,34 @@ impl Pasts {
     }
 }
 
+fn name_of(path: &Path) -> OsString {
+    path.file_name().unwrap_or_default().to_owned()
+}
+
+fn take_from<K: std::hash::Hash + Eq>(index: &mut HashMap<K, BTreeSet<u64>>, key: &K, number: u64) {
+    if let Some(numbers) = index.get_mut(key) {
+        numbers.remove(&number);
+        if numbers.is_empty() {
+            index.remove(key);
+        }
+    }
+}
+
 impl Past {
+    /// Whether its inode is the one that `path` leads to. Device numbers of network file systems change at mount.
+    pub fn is_of(&self, (device, inode): (u64, u64), path: &Path) -> bool {
+        let known = &self.state.identity;
+        known.ino == inode && (known.dev == device || self.path == path || identity::is_network(path))
+    }
+
+    /// Whether what is found under this inode is its copy: it lives on itself, and holds something else now.
+    pub fn left_a_copy(&self, (_, inode): (u64, u64)) -> bool {
+        let known = &self.state.identity;
+        known.ino != inode && std::fs::metadata(&self.path).is_ok_and(|found| found.ino() == known.ino)
+    }
+
     /// Only then a shorter file that begins alike is a copy: a file that was renamed leaves none behind.
-    fn was_truncated_in_place(&self) -> bool {
+    pub fn was_truncated_in_place(&self) -> bool {
         let known = &self.state.identity;
         let its_name_leads_to_it = || std::fs::metadata(&self.path).is_ok_and(|found| found.ino() == known.ino);
         known.head_len > 0 && (self.open.is_some() || its_name_leads_to_it())

@@ -1,5 +1,6 @@
 //! Each behaviour of the file system, seen from the analyzers' end of the channel.
 
+mod archives;
 mod bench;
 mod random;
 mod restart;
@@ -46,6 +47,23 @@ fn reading_from_the_end_begins_at_a_whole_line_and_new_files_at_their_beginning(
     bench.expect(&["half line"]);
     bench.append("b.log", "born later\n");
     bench.expect(&["half line", "born later"]);
+}
+
+#[test]
+fn line_written_while_the_start_still_looks_around_is_no_old_one() {
+    let mut bench = Bench::with(
+        "*.log",
+        Options {
+            from_end: true,
+            ..Options::default()
+        },
+    );
+    bench.append("a.log", "old\n");
+    bench.wait_until_older_than_now("a.log");
+    bench.look();
+    bench.append("a.log", "new\n");
+    bench.start();
+    bench.expect(&["new"]);
 }
 
 #[test]

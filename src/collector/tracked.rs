@@ -70,9 +70,11 @@ impl Tracked {
         (self.tokens < 0.0).then(|| Duration::from_secs_f64((-self.tokens / rate).min(60.0)))
     }
 
-    /// Why what a file holds at first sight is not read; none: it is read from its beginning.
-    pub fn reason_to_skip(&self, file: &File, metadata: &Metadata) -> Option<&'static str> {
+    /// Why what a file holds at first sight is not read; none: it is read from its beginning. `known`: it was followed
+    /// before, and holds something else now.
+    pub fn reason_to_skip(&self, file: &File, metadata: &Metadata, known: bool) -> Option<&'static str> {
         let born_before = match identity::birth(file) {
+            _ if known => false,
             Some(birth) => birth < self.first_start,
             // A file system that does not tell: what was not written to since then was there before.
             None => metadata.modified().is_ok_and(|written| written < self.first_start),

@@ -34,7 +34,6 @@ impl Keeper {
                     queue.bell.hurry();
                 }
             }
-            Command::Silence(_) => self.load_silences()?,
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use crate::alert::{Composer, Host, id};
 use crate::alerter::courier::{self, Bell, Courier, Mode};
 use crate::analyzer::stream::Analyzers;
 use crate::cli::RunOptions;
-use crate::collector::{self, Collector, ReadFrom};
+use crate::collector::{self, Collector, FirstLook, ReadFrom};
 use crate::config::{self, Settings};
 use crate::control::Control;
 use crate::keeper::{self, BOOT_ID, Board, Keeper, RUNNING};
@@ -180,6 +180,9 @@ pub(super) fn collector(
     spent: Receiver<Vec<u8>>,
 ) -> Result<(Collector, collector::Stop)> {
     let now_ms = jiff::Timestamp::now().as_millisecond();
+    let started = checkpoints::first_starts(state.connection())?;
+    let sources = settings.sources.iter().map(|source| &source.collector);
+    let first_look = FirstLook::at(sources.filter(|source| !started.contains_key(&*source.name)));
     state.commit(Durability::Full, |connection| {
         settings
             .sources
@@ -199,6 +202,7 @@ pub(super) fn collector(
         resumed: resumed.collect(),
         first_starts: checkpoints::first_starts(state.connection())?,
         host_id: host.id.clone(),
+        first_look,
         state_dir: settings.state_dir.clone(),
         events,
         spent,

@@ -9,7 +9,6 @@ pub mod groups;
 pub mod history;
 pub mod outbox;
 mod schema;
-pub mod silences;
 pub mod templates;
 
 use anyhow::{Context, Result, bail};

@@ -50,6 +50,7 @@ pub struct Bench {
     /// What the state would hold.
     pub rows: BTreeMap<i64, (PathBuf, Resume, FileState)>,
     first_start_ms: Option<i64>,
+    first_look: Option<FirstLook>,
     keys: HashMap<FileKey, i64>,
     running: Option<(Receiver<Event>, Stop, std::thread::JoinHandle<()>)>,
 }
@@ -69,6 +70,7 @@ impl Bench {
             lines: Vec::new(),
             rows: BTreeMap::new(),
             first_start_ms: None,
+            first_look: None,
             keys: HashMap::new(),
             running: None,
         }
@@ -103,13 +105,33 @@ impl Bench {
         }
     }
 
+    fn source(&self) -> Source {
+        let globs = std::iter::once(&self.glob).chain(&self.options.more_globs);
+        let paths = globs.map(|glob| format!("{}/{glob}", self.directory.path().display()));
+        Source {
+            name: "app".into(),
+            paths: paths.collect(),
+            exclude: Vec::new(),
+            read_from: if self.options.from_end {
+                ReadFrom::End
+            } else {
+                ReadFrom::Beginning
+            },
+            ignore_older: self.options.ignore_older,
+            read_rate: self.options.read_rate,
+            newline: lines::Newline::Byte,
+            max_line_bytes: self.options.max_line_bytes,
+        }
+    }
+
+    /// The next start has had its first look now.
+    pub fn look(&mut self) {
+        self.first_look = Some(FirstLook::at([&self.source()].into_iter()));
+    }
+
     pub fn start(&mut self) {
         assert!(self.running.is_none());
         let source: Arc<str> = "app".into();
-        let globs = std::iter::once(&self.glob).chain(&self.options.more_globs);
-        let paths = globs
-            .map(|glob| format!("{}/{glob}", self.directory.path().display()))
-            .collect();
         let now_ms = i64::try_from(SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
         let first_start_ms = *self.first_start_ms.get_or_insert(now_ms);
         let resumed = self.rows.iter().map(|(row, (path, resume, file_state))| Resumed {
@@ -122,23 +144,11 @@ impl Bench {
         let (sender, events) = bounded(8);
         let (_give_back, spent) = bounded(8);
         let parts = Parts {
-            sources: vec![Source {
-                name: source.clone(),
-                paths,
-                exclude: Vec::new(),
-                read_from: if self.options.from_end {
-                    ReadFrom::End
-                } else {
-                    ReadFrom::Beginning
-                },
-                ignore_older: self.options.ignore_older,
-                read_rate: self.options.read_rate,
-                newline: lines::Newline::Byte,
-                max_line_bytes: self.options.max_line_bytes,
-            }],
+            sources: vec![self.source()],
             resumed: resumed.collect(),
             first_starts: BTreeMap::from([("app".to_owned(), first_start_ms)]),
             host_id: "host".to_owned(),
+            first_look: self.first_look.take().unwrap_or_default(),
             state_dir: self.path("state"),
             events: vec![sender],
             spent,
@@ -233,6 +243,13 @@ impl Bench {
         assert_eq!(lines, expected);
     }
 
+    /// Waits until a line that is written now has come: then what was done before was seen. For globs of `*.log`.
+    pub fn settle(&mut self) {
+        self.append("probe.log", "settled\n");
+        let at = self.wait_for(|lines| lines.iter().position(|line| line == "settled"));
+        self.lines.remove(at);
+    }
+
     /// Nothing comes for so long.
     pub fn expect_nothing_for(&mut self, long: Duration) {
         let before = self.lines.len();
@@ -248,6 +265,11 @@ impl Bench {
             .values()
             .filter_map(|(.., state)| state.ledger.skipped.get(reason))
             .sum()
+    }
+
+    pub fn possible_losses(&self) -> u64 {
+        let ledgers = self.rows.values().map(|(.., state)| &state.ledger);
+        ledgers.map(|ledger| ledger.possible_losses).sum()
     }
 
     pub fn lost(&self, reason: &str) -> u64 {

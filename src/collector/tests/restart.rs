@@ -63,12 +63,28 @@ fn unread_rest_of_a_file_copied_and_truncated_meanwhile_comes_from_the_copy() {
 
 #[test]
 fn file_truncated_meanwhile_is_read_from_its_beginning() {
-    for content in ["3\n", "3\n4\n", "3\n4\n5\n"] {
-        let mut bench = read_and_stopped("*.log");
+    // What a source reads from does not matter to a file that it knows.
+    let cases = ["3\n", "3\n4\n", "3\n4\n5\n"].map(|content| [(content, false), (content, true)]);
+    for (content, from_end) in cases.into_iter().flatten() {
+        let mut bench = Bench::with(
+            "*.log",
+            Options {
+                from_end,
+                ..Options::default()
+            },
+        );
+        bench.append("a.log", "");
+        bench.wait_until_older_than_now("a.log");
+        bench.start();
+        bench.append("a.log", "1\n2\n");
+        bench.expect(&["1", "2"]);
+        bench.stop();
         fs::write(bench.path("a.log"), content).unwrap();
         bench.start();
         let lines: Vec<&str> = ["1", "2"].into_iter().chain(content.lines()).collect();
         bench.expect(&lines);
+        // What was written between our stop and the truncation nobody has seen.
+        bench.wait_for_state(|bench| bench.possible_losses() == 1);
     }
 }
 
@@ -83,6 +99,7 @@ fn file_deleted_meanwhile_is_a_loss_of_what_was_seen_and_not_read() {
     bench.start();
     bench.wait_for_state(|bench| bench.rows.values().all(|(.., state)| state.finished));
     assert_eq!(bench.lost("deleted"), "unfinished".len() as u64);
+    assert_eq!(bench.possible_losses(), 1);
 }
 
 #[test]
@@ -122,6 +139,25 @@ fn number_of_the_device_may_change() {
     bench.append("a.log", "3\n");
     bench.start();
     bench.expect(&["1", "2", "3"]);
+}
+
+#[test]
+fn file_that_held_no_whole_line_at_first_sight_is_read_on_also_after_a_restart() {
+    for begun in ["", "half "] {
+        let from_end = Options {
+            from_end: true,
+            ..Options::default()
+        };
+        let mut bench = Bench::with("*.log", from_end);
+        bench.append("a.log", begun);
+        bench.wait_until_older_than_now("a.log");
+        bench.start();
+        bench.stop();
+        bench.append("a.log", "line\n");
+        bench.start();
+        bench.expect(&[&format!("{begun}line")]);
+        assert_eq!(bench.rows.len(), 1, "one file, one row: {:?}", bench.rows);
+    }
 }
 
 #[test]

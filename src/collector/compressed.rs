@@ -1,0 +1,322 @@
+//! Archives: is this one of something that was read? By its content, decompressed: its beginning, and the bytes before the
+//! place where reading stopped.
+//!
+//! A file that was read to its end is not read again from its archive; one that was not is finished from it; an archive
+//! of what was never seen is read. The comparison takes small steps, as an archive may hold gigabytes.
+
+use super::archive::{self, Compression};
+use super::files::Files;
+use super::follow::{Archive, Content, Followed};
+use super::identity::{self, HEAD_BYTES, Match, TAIL_BYTES};
+use super::ledger::skipped;
+use super::origin::fresh;
+use super::past::{Past, Recognised};
+use super::suspects::{Kind, Suspect, Verdict};
+use super::tracked::Refusal;
+use super::{Event, FileKey, FileState, Identity, Row};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::time::Instant;
+
+/// First bytes that tell a compression.
+pub const MAGIC_BYTES: usize = 6;
+/// So much is decompressed in one step: about 20 ms.
+const STEP_BYTES: usize = 4 * 1024 * 1024;
+
+/// An archive on its way to be compared with what was read.
+pub struct Proof {
+    archive: Archive,
+    candidates: Vec<(Whose, Identity)>,
+    same: Vec<Whose>,
+    /// All of it was decompressed: so many bytes.
+    length: Option<u64>,
+}
+
+/// What an archive may be of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Followed(FileKey),
+    Past(Row),
+}
+
+impl std::fmt::Debug for Proof {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Proof")
+            .field("at", &self.archive.at)
+            .field("candidates", &self.candidates.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Proof {
+    fn new(file: File, candidates: Vec<(Whose, Identity)>) -> io::Result<Self> {
+        Ok(Self {
+            archive: decompress(file)?,
+            candidates,
+            same: Vec::new(),
+            length: None,
+        })
+    }
+
+    /// One step; true: all is known.
+    fn step(&mut self) -> io::Result<bool> {
+        let Archive {
+            reader,
+            carry,
+            at,
+            ended,
+        } = &mut self.archive;
+        let read = reader.by_ref().take(STEP_BYTES as u64).read_to_end(carry)?;
+        *ended = read < STEP_BYTES;
+        let end = *at + carry.len() as u64;
+        if *ended {
+            self.length = Some(end);
+        }
+        for (whose, known) in &self.candidates {
+            let tail = (known.tail_end - u64::from(known.tail_len)).checked_sub(*at);
+            let tail = tail.filter(|_| known.tail_end <= end && !self.same.contains(whose));
+            let Some(from) = tail else { continue };
+            let tail = &carry[from as usize..(known.tail_end - *at) as usize];
+            if identity::content_hash(tail) == known.tail_hash {
+                self.same.push(*whose);
+            }
+        }
+        let surplus = carry.len().saturating_sub(TAIL_BYTES);
+        carry.drain(..surplus);
+        *at += surplus as u64;
+        let all_seen = self.candidates.iter().all(|(_, known)| known.tail_end <= end);
+        Ok(*ended || all_seen)
+    }
+}
+
+impl Files {
+    /// An archive that does not grow any more is known if it holds what was read.
+    pub fn judge_archive(&mut self, suspect: &mut Suspect, file: &File, now: Instant) -> Verdict {
+        let proof = match suspect.proof.take() {
+            Some(proof) => Ok(proof),
+            None => match self.known_archive(suspect, file) {
+                Some(row) => {
+                    self.keep_known(row, &suspect.path);
+                    return Verdict::Gone;
+                }
+                None => self.begin_proof(suspect, file),
+            },
+        };
+        let stepped = proof.and_then(|mut proof| proof.step().map(|done| (proof, done)));
+        match stepped {
+            Ok((proof, true)) => self.judge_proof(suspect, file, &proof, now),
+            Ok((proof, false)) => {
+                suspect.proof = Some(proof);
+                Verdict::Undecided
+            }
+            Err(_) => {
+                self.refuse(&suspect.path, Refusal::Error("damaged or not whole".to_owned()));
+                Verdict::Gone
+            }
+        }
+    }
+
+    /// What was taken for a log is an archive: its row goes, and its content decides what it is of.
+    pub fn reclassify(&mut self, key: FileKey, now: Instant) {
+        let Some(mut file) = self.remove(key) else { return };
+        let inode = (file.state.identity.dev, file.state.identity.ino);
+        file.state.finished = true;
+        file.state.size_seen = 0;
+        self.out.push_back(Event::Closed {
+            file: key,
+            file_state: Box::new(file.state),
+        });
+        self.out.push_back(Event::Forgotten(Row::File(key)));
+        self.suspect(file.source, &file.path, inode, Kind::Archive, now);
+    }
+
+    /// Whether an archive is being compared: the next step need not wait.
+    pub fn is_proving(&self) -> bool {
+        self.suspects.iter().any(|suspect| suspect.proof.is_some())
+    }
+
+    fn begin_proof(&self, suspect: &Suspect, file: &File) -> io::Result<Proof> {
+        let head = archive_head(file)?;
+        let begins_like = |state: &FileState| {
+            let length = state.identity.head_len as usize;
+            length > 0 && length <= head.len() && identity::content_hash(&head[..length]) == state.identity.head_hash
+        };
+        let followed = self.files.values();
+        let followed = followed.filter(|file| file.source == suspect.source && file.position > 0);
+        let followed = followed.filter(|file| begins_like(&file.state));
+        let followed = followed.map(|file| (Whose::Followed(file.key), file.state.identity.clone()));
+        let pasts = self.pasts.iter();
+        let pasts = pasts.filter(|past| past.source == suspect.source && begins_like(&past.state));
+        let pasts = pasts.map(|past| (Whose::Past(past.row), past.state.identity.clone()));
+        Proof::new(reopened(file)?, followed.chain(pasts).collect())
+    }
+
+    fn judge_proof(&mut self, suspect: &Suspect, file: &File, proof: &Proof, now: Instant) -> Verdict {
+        // Only what goes on what we read is taken from outside the globs.
+        let is_ours = self.tracked[suspect.source].globs.matches(&suspect.path);
+        let known = |reason| match is_ours {
+            true => Verdict::Known(reason),
+            false => Verdict::Gone,
+        };
+        if proof.same.iter().any(|whose| matches!(whose, Whose::Followed(_))) {
+            return known(skipped::ARCHIVE_KNOWN);
+        }
+        let pasts = proof.same.iter().filter_map(|whose| match whose {
+            Whose::Followed(_) => None,
+            Whose::Past(row) => self.pasts.get(*row),
+        });
+        let furthest = pasts.max_by_key(|past| (past.state.identity.tail_end, !past.state.finished));
+        if let Some(past) = furthest {
+            if past.state.finished && proof.length == Some(past.resume.committed_to) {
+                return known(skipped::ARCHIVE_KNOWN);
+            }
+            return self.read_archive(past.row, suspect, file, now);
+        }
+        if let (Some(length), true) = (proof.length, self.is_shorter_copy(proof)) {
+            log::debug!("{}: a copy of {length} bytes", suspect.path.display());
+            return known(skipped::ARCHIVE_KNOWN);
+        }
+        if !is_ours {
+            return Verdict::Gone;
+        }
+        // Seen before the last stop, but nothing of it was read.
+        let unread = |past: &&Past| {
+            let is_it = past.source == suspect.source && past.is_of(suspect.inode, &suspect.path);
+            is_it && past.until.is_some() && past.state.identity.tail_end == 0
+        };
+        let unread = self.pasts.of_inode(suspect.inode.1).find(unread).map(|past| past.row);
+        if let Some(row) = unread {
+            return self.read_archive(row, suspect, file, now);
+        }
+        let Ok(metadata) = file.metadata() else {
+            return Verdict::Gone;
+        };
+        if let Some(reason) = self.tracked[suspect.source].reason_to_skip(file, &metadata, false) {
+            return Verdict::Known(reason);
+        }
+        let Ok(archive) = reopened(file).and_then(decompress) else {
+            return Verdict::Gone;
+        };
+        let name = self.tracked[suspect.source].source.name.clone();
+        let key = self.new_key();
+        let content = Content::Archive(archive);
+        let file = fresh(key, suspect.source, suspect.path.clone(), content, suspect.inode);
+        log::debug!("{}: an archive of what was never seen", suspect.path.display());
+        self.out.push_back(Event::Opened(Box::new(file.opened(&name))));
+        self.insert(file);
+        Verdict::Gone
+    }
+
+    /// What was read of an ended incarnation is passed over, the rest is read.
+    fn read_archive(&mut self, row: Row, suspect: &Suspect, file: &File, now: Instant) -> Verdict {
+        if let Ok(archive) = reopened(file).and_then(decompress) {
+            let content = Content::Archive(archive);
+            self.go_on(row, Recognised::Same, &suspect.path, content, suspect.inode, now);
+        }
+        Verdict::Gone
+    }
+
+    /// Of a copy that was made before its original was truncated, when we had read further already.
+    fn is_shorter_copy(&self, proof: &Proof) -> bool {
+        proof.candidates.iter().any(|(whose, known)| match whose {
+            Whose::Followed(_) => false,
+            Whose::Past(row) => {
+                let is_shorter = proof.length.is_some_and(|length| length < known.tail_end);
+                is_shorter && self.pasts.get(*row).is_some_and(Past::was_truncated_in_place)
+            }
+        })
+    }
+
+    /// The row of an archive that was read, or known, before the last start.
+    fn known_archive(&self, suspect: &Suspect, file: &File) -> Option<Row> {
+        let head = archive_head(file).unwrap_or_default();
+        let stated = gzip_stated_size(file, suspect.size);
+        let is_it = |past: &&Past| {
+            let (state, known) = (&past.state, &past.state.identity);
+            let is_candidate = past.source == suspect.source && state.finished && known.tail_len > 0;
+            // Known by its raw bytes, or read and known by what it holds.
+            let raw = || known.holds(suspect.size, |offset, length| identity::read_at(file, offset, length));
+            let length = known.head_len as usize;
+            let read = || {
+                let same_head = length <= head.len() && identity::content_hash(&head[..length]) == known.head_hash;
+                same_head && stated.is_none_or(|stated| stated == state.size_seen as u32)
+            };
+            is_candidate && past.is_of(suspect.inode, &suspect.path) && (matches!(raw(), Ok(Match::Same)) || read())
+        };
+        self.pasts.of_inode(suspect.inode.1).find(is_it).map(|past| past.row)
+    }
+
+    /// An archive that was read, or known, before the last start: its state stays as it is.
+    fn keep_known(&mut self, row: Row, path: &Path) {
+        let Some(past) = self.pasts.take(row) else { return };
+        let key = self.new_key();
+        let mut file = Followed::new(
+            key,
+            past.source,
+            path.to_owned(),
+            Content::Closed,
+            past.resume,
+            past.state,
+        );
+        file.row = row.stored();
+        self.out.push_back(Event::Opened(Box::new(
+            file.opened(&self.tracked[past.source].source.name),
+        )));
+        self.insert(file);
+    }
+}
+
+/// Begins to decompress a file that is already open.
+fn decompress(file: File) -> io::Result<Archive> {
+    let (compression, reader) = archive::decoded(Box::new(file))?;
+    match compression {
+        Compression::Gzip | Compression::Zstd => Ok(Archive::new(reader)),
+        Compression::None | Compression::Unsupported(_) => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
+/// The same file, read from its beginning: what is cloned shares the position.
+fn reopened(file: &File) -> io::Result<File> {
+    use std::io::Seek;
+    let mut again = file.try_clone()?;
+    again.rewind()?;
+    Ok(again)
+}
+
+/// What an archive holds at its beginning.
+fn archive_head(file: &File) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    decompress(reopened(file)?)?
+        .reader
+        .take(HEAD_BYTES as u64)
+        .read_to_end(&mut head)?;
+    Ok(head)
+}
+
+/// The uncompressed size that the last four bytes of a gzip file state, modulo 2³² (RFC 1952).
+fn gzip_stated_size(file: &File, size: u64) -> Option<u32> {
+    let magic = identity::read_at(file, 0, 3).ok()?;
+    let trailer = identity::read_at(file, size.checked_sub(4)?, 4).ok()?;
+    let stated = <[u8; 4]>::try_from(trailer).ok().map(u32::from_le_bytes);
+    stated.filter(|_| Compression::of(&magic) == Compression::Gzip)
+}
+
+/// Whether the name says that this is compressed: `Some(false)` where it cannot be read.
+pub fn is_readable_archive(path: &Path) -> Option<bool> {
+    const UNREADABLE: [&str; 7] = ["bz2", "xz", "lz4", "zip", "7z", "lzma", "Z"];
+    let extension = path.extension()?.to_str()?;
+    match extension {
+        "gz" | "zst" => Some(true),
+        _ => UNREADABLE.contains(&extension).then_some(false),
+    }
+}
+
+/// Whether a file that begins with these bytes is compressed so that it can be read, whatever its name says: archives are
+/// often written under a passing name.
+pub fn begins_like_archive(head: &[u8]) -> bool {
+    match Compression::of(head) {
+        Compression::Gzip | Compression::Zstd => true,
+        Compression::None | Compression::Unsupported(_) => false,
+    }
+}
