@@ -137,6 +137,8 @@ enum Typed {
     Outbox(commands::TypedOutbox),
     /// Say what a model file is, or score lines with it
     Model(model::TypedModel),
+    /// Tell nobody of certain alerts for a while; list and end such silences
+    Silence(commands::TypedSilence),
     /// Write completions for a shell to standard output
     Completions { shell: clap_complete::Shell },
     /// Write the man page to standard output
@@ -230,6 +232,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, now: jiff::Timestamp) -> 
         Some(Typed::Status(status)) => Command::Status(StatusOptions { json: status.json }),
         Some(Typed::Outbox(outbox)) => Command::Ask(Box::new(outbox.into())),
         Some(Typed::Model(model)) => Command::Model(model.into()),
+        Some(Typed::Silence(silence)) => Command::Ask(Box::new(silence.asked(now))),
         Some(Typed::Completions { shell }) => Command::Completions(shell),
         Some(Typed::Man) => Command::Man,
     };

@@ -10,6 +10,7 @@ mod inbox;
 mod inline;
 mod novelty;
 mod pending;
+mod silences;
 mod status;
 mod telling;
 
@@ -18,6 +19,7 @@ pub use inbox::{Batch, Inbox, Mark, Message, Outcome};
 pub use status::Status;
 
 use crate::alert::book::{self, Book, Now};
+use crate::alert::silence::Silences;
 use crate::alert::{self, Composer};
 use crate::alerter::courier::{self, Bell};
 use crate::alerter::{self, WhenFull};
@@ -85,6 +87,7 @@ pub struct Keeper {
     composer: Composer,
     labels: BTreeMap<Arc<str>, BTreeMap<String, String>>,
     book: Book,
+    silences: Silences,
     files: HashMap<FileKey, File>,
     /// Rows of files that are closed: they may still be told to be forgotten.
     closed_rows: HashMap<FileKey, i64>,
@@ -165,9 +168,10 @@ impl Keeper {
         if carried_over {
             book.touch_all();
         }
-        Ok(Self {
+        let mut keeper = Self {
             novelty: novelty::Novelty::new(&state, alert.novelty.clone(), board)?,
             book,
+            silences: Silences::default(),
             state,
             composer,
             labels,
@@ -182,7 +186,9 @@ impl Keeper {
             backed_up: Instant::now(),
             beaten: None,
             boot_id,
-        })
+        };
+        keeper.configure_silences(&alert.silences)?;
+        Ok(keeper)
     }
 
     /// Writes down files seen for the first time, before anything of them is read, together with values of `meta`.
@@ -301,7 +307,7 @@ impl Keeper {
             .book
             .next_due_ms()
             .map(|due_ms| Duration::from_millis(due_ms.saturating_sub(now().boot_ms)));
-        [timer, self.pending.due_in(), Some(HEARTBEAT_EVERY)]
+        [timer, self.pending.due_in(), self.silence_left(), Some(HEARTBEAT_EVERY)]
             .into_iter()
             .flatten()
             .min()

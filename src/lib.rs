@@ -26,6 +26,7 @@ pub mod own_log;
 
 pub mod config;
 
+pub mod ask;
 pub mod check;
 pub mod cli;
 pub mod init;

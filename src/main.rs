@@ -3,9 +3,9 @@
 //! Exit status: 0 done · 1 failed · 2 wrong usage · 3 `scan --fail-on` found something, `status` finds no service · 78
 //! invalid configuration.
 
-use exception_log_collector::cli::{self, Asked, Cli, Command};
+use exception_log_collector::cli::{self, Cli, Command};
 use exception_log_collector::config::{self, Loaded, Problems, Request};
-use exception_log_collector::{check, command as commands, control, init, model, own_log, run, scan, status};
+use exception_log_collector::{ask, check, init, model, own_log, run, scan, status};
 use std::io::{ErrorKind, Write, stderr, stdin, stdout};
 use std::process::ExitCode;
 
@@ -65,22 +65,11 @@ fn command(cli: &Cli) -> anyhow::Result<u8> {
         Command::Check => check::check(&load(cli)?, &mut stdout().lock()).map(|()| 0),
         Command::Init(options) => init::run(options, &mut stdout().lock(), &mut stderr().lock()).map(|()| 0),
         Command::Status(options) => status::run(&load(cli)?.settings, options, &mut stdout().lock()),
-        Command::Ask(asked) => ask(cli, asked).map(|()| 0),
+        Command::Ask(asked) => ask::run(&load(cli)?.settings, asked, &mut stdout().lock()).map(|()| 0),
         Command::Model(options) => model::run(options, &mut stdin().lock(), &mut stdout().lock()).map(|()| 0),
         Command::Completions(shell) => Ok(cli::write_completions(*shell, &mut stdout().lock()).map(|()| 0)?),
         Command::Man => Ok(cli::write_man(&mut stdout().lock()).map(|()| 0)?),
     }
-}
-
-/// A command on the state: done by the service, or here where none runs.
-fn ask(cli: &Cli, asked: &Asked) -> anyhow::Result<()> {
-    let settings = load(cli)?.settings;
-    let alerters = settings.alerters.iter().map(|alerter| alerter.name.clone()).collect();
-    let answer = control::perform(&settings.state_dir, &asked.command, alerters)?;
-    if asked.json {
-        return Ok(writeln!(stdout().lock(), "{answer}")?);
-    }
-    commands::show(&asked.command, &answer, &mut stdout().lock())
 }
 
 fn load(cli: &Cli) -> Result<Loaded, Problems> {

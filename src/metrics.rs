@@ -46,12 +46,35 @@ pub struct Alerter {
     pub shed: Counter,
 }
 
+/// Why an alert was not told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suppressed {
+    Silence,
+    /// Above `max_per_minute` or `max_per_hour`.
+    Rate,
+    /// Within a maintenance window.
+    Quiet,
+}
+
+impl Suppressed {
+    pub const ALL: [Suppressed; 3] = [Suppressed::Silence, Suppressed::Rate, Suppressed::Quiet];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Suppressed::Silence => "silence",
+            Suppressed::Rate => "rate",
+            Suppressed::Quiet => "quiet",
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 pub struct Metrics {
     pub sources: BTreeMap<Arc<str>, Source>,
     pub alerters: BTreeMap<Arc<str>, Alerter>,
     /// Alerts said, by severity.
     alerts: [Counter; Level::ALL.len()],
+    suppressed: [Counter; Suppressed::ALL.len()],
     pub commits: Counter,
 }
 
@@ -62,6 +85,10 @@ impl Metrics {
             alerters: alerters.map(|name| (name.clone(), Alerter::default())).collect(),
             ..Self::default()
         }
+    }
+
+    pub fn suppressed(&self, reason: Suppressed) -> &Counter {
+        &self.suppressed[reason as usize]
     }
 
     pub fn alerts(&self, severity: Level) -> &Counter {

@@ -118,7 +118,18 @@ fn write_alerts(status: &Status, out: &mut dyn Write) -> io::Result<()> {
         out,
         "\nalerts: {} firing; said since the start: {said}",
         status.alerts.firing
-    )
+    )?;
+    let suppressed = status.alerts.suppressed.iter();
+    let suppressed: Vec<String> = suppressed
+        .map(|(reason, count)| format!("{count} by {reason}"))
+        .collect();
+    if !suppressed.is_empty() {
+        writeln!(out, "kept from being told: {}", suppressed.join(", "))?;
+    }
+    if status.alerts.silences > 0 {
+        writeln!(out, "silences in force: {}", status.alerts.silences)?;
+    }
+    Ok(())
 }
 
 fn span(seconds: u64) -> String {

@@ -77,11 +77,11 @@ const LAYERS: [(&str, &[&str]); 15] = [
     ("status_page", &["*"]),
     // Modules at the top use what they like.
     (
-        "check cli init lib main model run scan status",
-        &["*", "check", "cli", "config", "model", "run", "scan", "status"],
+        "ask check cli init lib main model run scan status",
+        &["*", "ask", "check", "cli", "config", "model", "run", "scan", "status"],
     ),
 ];
-const ONLY_AT_THE_TOP: [&str; 7] = ["check", "cli", "config", "model", "run", "scan", "status"];
+const ONLY_AT_THE_TOP: [&str; 8] = ["ask", "check", "cli", "config", "model", "run", "scan", "status"];
 
 /// What the pure core never names.
 const IMPURE: [&str; 8] = [

@@ -4,6 +4,10 @@
 //! alert that goes on is said again after `repeat_after`; after `resolve_after` of silence (never before twice the usual
 //! gap between its records) it is resolved; after that a record fires again. A rise in severity is said at once.
 
+mod withheld;
+
+pub use withheld::Withheld;
+
 use super::{Alert, Reason, Settings, Status, id};
 use crate::record::Level;
 use serde::{Deserialize, Serialize};
@@ -55,6 +59,9 @@ pub struct Group {
     pub last_seen_ms: u64,
     /// The usual gap between two records: a moving average, in milliseconds.
     pub gap_ms: u64,
+    /// What of it nobody heard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withheld: Option<Withheld>,
 }
 
 /// What the keeper has to do about a record or a timer.
@@ -81,6 +88,8 @@ pub struct Book {
     look_again_ms: u64,
     repeat_after_ms: u64,
     resolve_after_ms: u64,
+    /// Groups of which something was withheld.
+    withheld: BTreeSet<Key>,
     dirty: BTreeSet<Key>,
     forgotten: Vec<Key>,
 }
@@ -92,6 +101,9 @@ impl Book {
         book.set_timing(settings);
         for (key, group) in groups {
             book.timers.insert((book.next_ms(&group), key.clone()));
+            if group.withheld.is_some() {
+                book.withheld.insert(key.clone());
+            }
             book.groups.insert(key, group);
         }
         book
@@ -307,6 +319,7 @@ fn fire(alert: &Alert, now: Now, gap_ms: u64) -> Group {
         last_said_ms: now.boot_ms,
         last_seen_ms: now.boot_ms,
         gap_ms,
+        withheld: None,
     }
 }
 

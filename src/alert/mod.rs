@@ -13,6 +13,7 @@ pub mod rarity;
 pub mod redact;
 pub mod render;
 pub mod route;
+pub mod silence;
 pub mod template;
 
 pub use compose::{Composer, Origin};
@@ -99,6 +100,18 @@ pub enum Reason {
     Quiet,
 }
 
+impl Reason {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Reason::New => "new",
+            Reason::Again => "again",
+            Reason::Spiking => "spiking",
+            Reason::Ongoing => "ongoing",
+            Reason::Quiet => "quiet",
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -149,6 +162,8 @@ pub struct Settings {
     pub repeat_after: Duration,
     /// Silence after which an alert is resolved.
     pub resolve_after: Duration,
+    /// Silences of the configuration.
+    pub silences: Vec<silence::Wanted>,
     pub novelty: novelty::Settings,
     /// What no text that leaves or is stored may show.
     pub redact: Vec<redact::Pattern>,
@@ -165,6 +180,7 @@ impl Default for Settings {
             context_after_lines: 5,
             repeat_after: Duration::from_secs(4 * 3600),
             resolve_after: Duration::from_secs(30 * 60),
+            silences: Vec::new(),
             novelty: novelty::Settings::default(),
             redact: Vec::new(),
             zone: jiff::tz::TimeZone::UTC,

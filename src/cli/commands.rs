@@ -1,7 +1,12 @@
 //! Commands of people as they are typed: `outbox`, `silence` … What they mean is [`crate::command::Command`].
 
-use crate::command::{self, outbox};
+use super::parse_level;
+use crate::alert::silence::{Matcher, Wanted};
+use crate::command::{self, outbox, silence};
+use crate::record::Level;
 use clap::Subcommand;
+use jiff::Timestamp;
+use std::time::Duration;
 
 /// What is asked of the service, or of its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,5 +64,120 @@ impl From<TypedOutbox> for Asked {
             command: command::Command::Outbox(command),
             json,
         }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct TypedSilence {
+    #[command(subcommand)]
+    action: SilenceAction,
+    /// Print one JSON object
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum SilenceAction {
+    /// Tell nobody of what fits; it is found and counted all the same
+    Add(TypedSilenceAdd),
+    /// List the silences, with what each kept from being told
+    List,
+    /// End silences: what still fires is told
+    Remove {
+        /// Ids, as `silence list` shows them
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct TypedSilenceAdd {
+    /// Alerts with this fingerprint; it is in every alert
+    #[arg(value_name = "FINGERPRINT", value_parser = parse_fingerprint,
+          required_unless_present_any = ["rule", "source", "label", "severity"])]
+    fingerprint: Option<String>,
+    /// Alerts that this rule found
+    #[arg(long, value_name = "NAME")]
+    rule: Option<String>,
+    /// Alerts from this source
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// Alerts with this label; can be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_label)]
+    label: Vec<(String, String)>,
+    /// Alerts up to this severity; what is worse is told
+    #[arg(long, value_name = "LEVEL", value_parser = parse_level)]
+    severity: Option<Level>,
+    /// For how long: 30m, 7d, forever
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_lasting)]
+    lasting: Lasting,
+    /// Why, for whoever reads the list
+    #[arg(long, value_name = "TEXT")]
+    comment: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lasting {
+    For(Duration),
+    Forever,
+}
+
+impl TypedSilence {
+    pub(super) fn asked(self, now: Timestamp) -> Asked {
+        let command = match self.action {
+            SilenceAction::Add(add) => silence::Command::Add(add.wanted(now)),
+            SilenceAction::List => silence::Command::List,
+            SilenceAction::Remove { ids } => silence::Command::Remove(ids),
+        };
+        Asked {
+            command: command::Command::Silence(command),
+            json: self.json,
+        }
+    }
+}
+
+impl TypedSilenceAdd {
+    fn wanted(self, now: Timestamp) -> Wanted {
+        Wanted {
+            matcher: Matcher {
+                fingerprint: self.fingerprint,
+                rule: self.rule,
+                source: self.source,
+                labels: self.label.into_iter().collect(),
+                severity: self.severity,
+            },
+            until: match self.lasting {
+                // Spans are bounded: no time that can be typed is beyond the end of time.
+                Lasting::For(span) => Some(now.checked_add(span).unwrap_or(Timestamp::MAX)),
+                Lasting::Forever => None,
+            },
+            comment: self.comment,
+        }
+    }
+}
+
+fn parse_fingerprint(text: &str) -> Result<String, String> {
+    let text = text.to_ascii_lowercase();
+    match text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        true => Ok(text),
+        false => Err("a fingerprint is 16 hexadecimal digits: `fingerprint` in every alert".to_owned()),
+    }
+}
+
+fn parse_label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        Some(_) | None => Err("write KEY=VALUE".to_owned()),
+    }
+}
+
+fn parse_lasting(text: &str) -> Result<Lasting, String> {
+    match text {
+        "forever" => Ok(Lasting::Forever),
+        text => match super::parse_span(text) {
+            Ok(Duration::ZERO) => Err("must be longer than nothing".to_owned()),
+            Ok(span) => Ok(Lasting::For(span)),
+            Err(error) => Err(format!("{error}; or forever")),
+        },
     }
 }

@@ -6,6 +6,7 @@
 //! each `match` here; its words on the command line are in `cli/commands.rs`.
 
 pub mod outbox;
+pub mod silence;
 
 use crate::state::State;
 use anyhow::Result;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 #[serde(rename_all = "lowercase")]
 pub enum Command {
     Outbox(outbox::Command),
+    Silence(silence::Command),
 }
 
 /// What a command sees besides the state.
@@ -33,6 +35,7 @@ impl Command {
     pub fn writes(&self) -> bool {
         match self {
             Command::Outbox(command) => command.writes(),
+            Command::Silence(command) => command.writes(),
         }
     }
 }
@@ -44,6 +47,7 @@ impl Command {
 pub fn execute(state: &mut State, command: &Command, scene: &Scene) -> Result<Value> {
     match command {
         Command::Outbox(command) => outbox::execute(state, command, scene),
+        Command::Silence(command) => silence::execute(state, command, scene),
     }
 }
 
@@ -54,6 +58,7 @@ pub fn execute(state: &mut State, command: &Command, scene: &Scene) -> Result<Va
 pub fn show(command: &Command, answer: &Value, out: &mut dyn Write) -> Result<()> {
     match command {
         Command::Outbox(command) => outbox::show(command, answer, out),
+        Command::Silence(command) => silence::show(command, answer, out),
     }
 }
 

@@ -12,6 +12,7 @@ mod novelty;
 mod own_log;
 mod patterns;
 mod redact;
+mod silences;
 pub(super) mod sources;
 mod webhooks;
 
@@ -59,7 +60,6 @@ const NOT_BUILT: &[(&str, &[&str])] = &[
     ("ai_service_url", &[]),
     ("alerts.context.wait", &["0s", "0ms", "0"]),
     ("alerts.quiet", &[]),
-    ("alerts.silences", &[]),
     ("alerts.heartbeat", &["off"]),
     ("alerters.*.max_per_minute", &[]),
     ("alerters.*.max_per_hour", &[]),
@@ -138,7 +138,8 @@ impl PendingTest {
 
 /// Settings that are meant only if `inputs` is faultless afterwards.
 pub fn check(root: file::Root, inputs: &mut Inputs) -> Checked {
-    let alerts_section = root.alerts.section();
+    let mut alerts_section = root.alerts.section();
+    let silences = std::mem::take(&mut alerts_section.silences);
     let language = match alerts_section.language.or(file::Language::English) {
         file::Language::English => Language::English,
         file::Language::Chinese => Language::Chinese,
@@ -151,6 +152,13 @@ pub fn check(root: file::Root, inputs: &mut Inputs) -> Checked {
         alert.novelty = novelty::novelty(section, inputs);
     }
     let (analyzer, rule_tests) = analyzers::analyzers(analyzers, &source_names, inputs);
+    let rule_names: Vec<String> = analyzer.rules.iter().map(|rule| rule.name.to_string()).collect();
+    let known = silences::Known {
+        sources: &source_names,
+        rules: &rule_names,
+        zone: &alert.zone,
+    };
+    alert.silences = silences::silences(&silences, &known, inputs);
     let wording = Wording {
         zone: alert.zone.clone(),
         language,
@@ -206,6 +214,8 @@ fn alerts(alerts: file::Alerts, host: file::Host, inputs: &mut Inputs) -> alert:
         ),
         repeat_after: positive(&alerts.repeat_after, default.repeat_after, inputs),
         resolve_after: positive(&alerts.resolve_after, default.resolve_after, inputs),
+        // They name sources and rules: see `check`.
+        silences: Vec::new(),
         novelty: default.novelty,
         redact: redact::redact(&alerts.redact, inputs),
         zone: match alerts.time_zone.placed() {
@@ -247,16 +257,20 @@ fn list<T: Clone>(key: &Key<Vec<Key<T>>>) -> Vec<T> {
 /// Reports every item that is not one of `known`, and returns all of them.
 fn known_names(key: &Key<Vec<Key<String>>>, what: &str, known: &[String], inputs: &mut Inputs) -> Vec<String> {
     for item in key.get().into_iter().flatten() {
-        if let Some((at, name)) = item.placed().filter(|(_, name)| !known.contains(name)) {
-            let hint = match super::problem::nearest(name, known.iter().map(String::as_str)) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None if known.is_empty() => String::new(),
-                None => format!("there are: {}", known.join(", ")),
-            };
-            inputs.fault(at, format!("no {what} is named `{}`", super::decode::clip(name)), hint);
-        }
+        known_name(item, what, known, inputs);
     }
     list(key)
+}
+
+fn known_name(key: &Key<String>, what: &str, known: &[String], inputs: &mut Inputs) {
+    if let Some((at, name)) = key.placed().filter(|(_, name)| !known.contains(name)) {
+        let hint = match super::problem::nearest(name, known.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if known.is_empty() => String::new(),
+            None => format!("there are: {}", known.join(", ")),
+        };
+        inputs.fault(at, format!("no {what} is named `{}`", super::decode::clip(name)), hint);
+    }
 }
 
 /// The name of a list item: given, of letters that fit into keys, variables and labels, and not taken.

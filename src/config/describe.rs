@@ -57,6 +57,13 @@ pub fn describe(settings: &Settings) -> String {
             zone_name(&alert.zone)
         ),
     );
+    for silence in &alert.silences {
+        let until = match silence.until {
+            Some(until) => format!("until {until}"),
+            None => "for ever".to_owned(),
+        };
+        out.line("", &format!("silent about {} {until}", silence.matcher));
+    }
     out.head("alerters");
     for alerter in &settings.alerters {
         describe_alerter(&mut out, alerter);

@@ -34,6 +34,7 @@ impl Keeper {
                     queue.bell.hurry();
                 }
             }
+            Command::Silence(_) => self.load_silences()?,
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! What the next transaction will write, and the writing of it.
 
+use super::silences::write_silences;
 use super::{
     CHECKPOINT_AGE_MAX, COMMIT_RETRY, File, FileKey, Keeper, Mark, Now, Queue, WhenFull, book, checkpoints, groups,
     outbox, status,
@@ -7,7 +8,7 @@ use super::{
 use crate::alert::Alert;
 use crate::alert::book::{Group, Key};
 use crate::collector::Row;
-use crate::state::{Durability, State, put_meta};
+use crate::state::{Durability, State, history, put_meta};
 use anyhow::Result;
 use rusqlite::Connection;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -16,6 +17,15 @@ use std::time::{Duration, Instant};
 
 /// The row of `meta` that says on which clocks the groups' times were written.
 const CLOCKS: &str = "clocks";
+
+/// A row of the history to be.
+#[derive(Debug)]
+struct Event {
+    alert_id: String,
+    alerter: Option<Arc<str>>,
+    what: &'static str,
+    detail: Option<String>,
+}
 
 #[derive(Debug, Default)]
 pub struct Pending {
@@ -26,6 +36,7 @@ pub struct Pending {
     pushes: Vec<(usize, outbox::Entry)>,
     begins: Vec<(Key, Alert)>,
     marks: Vec<(Arc<str>, Vec<Mark>)>,
+    events: Vec<Event>,
     files: BTreeSet<FileKey>,
     /// Files whose state nobody will need again.
     forgotten: Vec<Row>,
@@ -50,6 +61,16 @@ impl Pending {
 
     pub fn mark(&mut self, alerter: Arc<str>, marks: Vec<Mark>) {
         self.marks.push((alerter, marks));
+    }
+
+    /// What became of an alert, for `explain`; of all alerters, or of one.
+    pub fn happened(&mut self, alert_id: &str, alerter: Option<Arc<str>>, what: &'static str, detail: Option<String>) {
+        self.events.push(Event {
+            alert_id: alert_id.to_owned(),
+            alerter,
+            what,
+            detail,
+        });
     }
 
     pub fn touch(&mut self, file: FileKey) {
@@ -109,6 +130,7 @@ impl Keeper {
             closed_rows,
             queues,
             boot_id,
+            silences,
             novelty,
             ..
         } = self;
@@ -122,6 +144,8 @@ impl Keeper {
             for (key, value) in &pending.notes {
                 put_meta(connection, key, value.as_deref())?;
             }
+            write_silences(connection, silences)?;
+            write_history(connection, &pending.events, now)?;
             let (freed, shed) = write_outbox(connection, pending, queues, now)?;
             Ok(Written { rows, freed, shed })
         });
@@ -141,6 +165,7 @@ impl Keeper {
     fn after_commit(&mut self, written: Written) {
         self.novelty.written();
         let Written { rows, freed, shed } = written;
+        self.silences.clear_changes();
         for (key, row) in rows {
             if let Some(file) = self.files.get_mut(&key) {
                 file.row = Some(row);
@@ -241,6 +266,15 @@ fn write_files(
     Ok(rows)
 }
 
+fn write_history(connection: &Connection, events: &[Event], now: Now) -> Result<()> {
+    let at_ms = now.wall.as_millisecond();
+    for event in events {
+        let (alerter, detail) = (event.alerter.as_deref(), event.detail.as_deref());
+        history::note(connection, at_ms, &event.alert_id, alerter, event.what, detail)?;
+    }
+    Ok(())
+}
+
 /// Deliveries in, marks of couriers applied, full queues cut back.
 fn write_outbox(connection: &Connection, pending: &Pending, queues: &[Queue], now: Now) -> Result<(Freed, Vec<Shed>)> {
     for (queue, entry) in &pending.pushes {
@@ -254,9 +288,13 @@ fn write_outbox(connection: &Connection, pending: &Pending, queues: &[Queue], no
     let mut freed = Freed::new();
     for (alerter, marks) in &pending.marks {
         for mark in marks {
-            *freed.entry(alerter.clone()).or_default() += outbox::mark(connection, mark)?;
+            *freed.entry(alerter.clone()).or_default() +=
+                outbox::mark(connection, alerter, mark, now.wall.as_millisecond())?;
         }
         outbox::trim_dead(connection, alerter)?;
+    }
+    if !pending.marks.is_empty() || !pending.events.is_empty() {
+        history::trim(connection, now.wall.as_millisecond())?;
     }
     let mut sheds = Vec::new();
     for (index, queue) in queues.iter().enumerate() {

@@ -1,6 +1,7 @@
 //! How it goes: what `status` shows.
 
 use super::Keeper;
+use crate::metrics::Suppressed;
 use crate::record::Level;
 use crate::state::outbox;
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,12 @@ pub struct Alerts {
     pub firing: u64,
     /// Messages said since the start, by severity.
     pub said: BTreeMap<String, u64>,
+    /// What nobody was told of since the start, by reason.
+    #[serde(default)]
+    pub suppressed: BTreeMap<String, u64>,
+    /// Silences in force.
+    #[serde(default)]
+    pub silences: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +101,9 @@ impl Keeper {
         let said = Level::ALL
             .iter()
             .map(|&level| (level.to_string(), self.metrics.alerts(level).get()));
+        let suppressed = Suppressed::ALL
+            .iter()
+            .map(|&reason| (reason.as_str().to_owned(), self.metrics.suppressed(reason).get()));
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),
@@ -103,6 +113,8 @@ impl Keeper {
             alerts: Alerts {
                 firing: self.book.groups().filter(|(_, group)| group.firing).count() as u64,
                 said: said.filter(|(_, count)| *count > 0).collect(),
+                suppressed: suppressed.filter(|(_, count)| *count > 0).collect(),
+                silences: self.silences.count() as u64,
             },
             alerters,
             state_commits: self.metrics.commits.get(),

@@ -1,6 +1,7 @@
 //! What becomes of a finding, of time that passes, and of the agent's own news: alerts in outboxes.
 
 use super::{Keeper, now};
+use crate::alert::book::Said;
 use crate::alert::{self, News, Origin};
 use crate::alerter;
 use crate::analyzer::Exceptional;
@@ -24,14 +25,19 @@ impl Keeper {
         };
         #[cfg(test)]
         crate::analyzer::stream::watch("tell", exceptional.text.as_bytes());
-        let mut alert = self.composer.compose(exceptional, origin, observed_at);
-        self.push(&alert, Some(alerter::Send::Each));
-        if let Some(said) = self.book.observe(&source, &alert, now()) {
-            said.put_into(&mut alert, observed_at);
-            if said.status == alert::Status::Firing {
-                self.pending.begin(said.key.clone(), alert.clone());
-            }
-            self.push(&alert, Some(alerter::Send::Grouped));
+        let alert = self.composer.compose(exceptional, origin, observed_at);
+        let silenced = self.silence_record(&alert);
+        if !silenced {
+            self.push(&alert, Some(alerter::Send::Each));
+        }
+        let said = self.book.observe(&source, &alert, now());
+        let said = if silenced {
+            said
+        } else {
+            self.book.hear(&source, &alert.fingerprint, said, now())
+        };
+        if let Some(said) = said {
+            self.say(&said, alert, observed_at);
         }
         self.pending.note_life();
     }
@@ -109,6 +115,7 @@ impl Keeper {
 
     /// Repeats and resolutions whose time has come.
     pub(super) fn let_time_pass(&mut self) {
+        self.say_what_was_withheld();
         if self.book.next_due_ms().is_none_or(|due_ms| due_ms > now().boot_ms) {
             return;
         }
@@ -121,14 +128,23 @@ impl Keeper {
         let said = self.book.due(now(), &|source| !lagging.contains(&source));
         for said in said {
             match self.pending.sample(&self.state, &said.key) {
-                Ok(Some(mut alert)) => {
-                    said.put_into(&mut alert, now().wall);
-                    self.push(&alert, Some(alerter::Send::Grouped));
-                }
+                Ok(Some(alert)) => self.say(&said, alert, now().wall),
                 Ok(None) => {}
                 Err(error) => log::error!("a message about {} cannot be made: {error:#}", said.key.fingerprint),
             }
             self.pending.note_life();
+        }
+    }
+
+    /// A message about a group, made of its sample or of the record that caused it; unless a silence covers it.
+    pub(super) fn say(&mut self, said: &Said, mut alert: alert::Alert, observed_at: jiff::Timestamp) {
+        said.put_into(&mut alert, observed_at);
+        if said.status == alert::Status::Firing {
+            self.pending.begin(said.key.clone(), alert.clone());
+        }
+        if !self.withhold_if_silenced(said, &alert) {
+            self.note_said(&alert);
+            self.push(&alert, Some(alerter::Send::Grouped));
         }
     }
 

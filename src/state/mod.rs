@@ -9,6 +9,7 @@ pub mod groups;
 pub mod history;
 pub mod outbox;
 mod schema;
+pub mod silences;
 pub mod templates;
 
 use anyhow::{Context, Result, bail};

@@ -9,6 +9,7 @@ use crate::alerter::Delivery;
 use crate::alerter::courier::Outbox;
 use crate::keeper::{Mark, Outcome};
 use crate::record::Level;
+use crate::state::history;
 use anyhow::{Context, Result};
 use rusqlite::{Connection, params};
 use std::collections::BTreeMap;
@@ -61,40 +62,65 @@ pub fn push(connection: &Connection, alerter: &str, entry: &Entry, now_ms: i64) 
     Ok(())
 }
 
-/// Writes down what became of a delivery; returns the bytes that left the queue.
-pub fn mark(connection: &Connection, mark: &Mark) -> Result<u64> {
-    let size = "SELECT length(CAST(payload AS BLOB)) FROM outbox WHERE seq = ?1 AND state != 'dead'";
+/// Writes down what became of a delivery, and its history; returns the bytes that left the queue.
+pub fn mark(connection: &Connection, alerter: &str, mark: &Mark, now_ms: i64) -> Result<u64> {
+    let note = |alert: &Touched, what: &str, detail: Option<&str>| {
+        history::note(connection, now_ms, &alert.id, Some(alerter), what, detail)
+    };
     match &mark.outcome {
         Outcome::Delivered => {
-            let freed = size_of(connection, size, mark.seq)?;
-            connection
-                .prepare_cached("DELETE FROM outbox WHERE seq = ?1")?
-                .execute([mark.seq])?;
-            Ok(freed)
+            // What is dead was counted as gone before.
+            let sql = "DELETE FROM outbox WHERE seq = ?1
+                       RETURNING alert_id, length(CAST(payload AS BLOB)) * (state != 'dead')";
+            let Some(touched) = touch(connection, sql, params![mark.seq])? else {
+                return Ok(0);
+            };
+            note(&touched, "delivered", None)?;
+            Ok(touched.bytes)
         }
         Outcome::Failed { tries, parked, error } => {
-            let state = if *parked { "parked" } else { "queued" };
-            connection
-                .prepare_cached(
-                    "UPDATE outbox SET state = ?2, tries = ?3, error = ?4 WHERE seq = ?1 AND state != 'dead'",
-                )?
-                .execute(params![mark.seq, state, tries, error])?;
+            let (state, what) = if *parked {
+                ("parked", "parked")
+            } else {
+                ("queued", "failed")
+            };
+            let sql = format!(
+                "UPDATE outbox SET state = ?2, tries = ?3, error = ?4 WHERE seq = ?1 AND state != 'dead' {TOUCHED}"
+            );
+            if let Some(touched) = touch(connection, &sql, params![mark.seq, state, tries, error])? {
+                note(&touched, what, Some(error))?;
+            }
             Ok(0)
         }
         Outcome::Dead { tries, error } => {
-            let freed = size_of(connection, size, mark.seq)?;
-            connection
-                .prepare_cached("UPDATE outbox SET state = 'dead', tries = ?2, error = ?3 WHERE seq = ?1")?
-                .execute(params![mark.seq, tries, error])?;
-            Ok(freed)
+            let sql = format!(
+                "UPDATE outbox SET state = 'dead', tries = ?2, error = ?3 WHERE seq = ?1 AND state != 'dead' {TOUCHED}"
+            );
+            let Some(touched) = touch(connection, &sql, params![mark.seq, tries, error])? else {
+                return Ok(0);
+            };
+            note(&touched, "dead", Some(error))?;
+            Ok(touched.bytes)
         }
     }
 }
 
-fn size_of(connection: &Connection, sql: &str, seq: i64) -> Result<u64> {
+const TOUCHED: &str = "RETURNING alert_id, length(CAST(payload AS BLOB))";
+
+/// A row that a statement has changed.
+struct Touched {
+    id: String,
+    bytes: u64,
+}
+
+fn touch(connection: &Connection, sql: &str, parameters: &[&dyn rusqlite::ToSql]) -> Result<Option<Touched>> {
     let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query([seq])?;
-    Ok(rows.next()?.map(|row| row.get::<_, u64>(0)).transpose()?.unwrap_or(0))
+    let mut rows = statement.query(parameters)?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    Ok(Some(Touched {
+        id: row.get(0)?,
+        bytes: row.get(1)?,
+    }))
 }
 
 /// Forgets all dead deliveries of an alerter but the newest [`DEAD_MAX`].

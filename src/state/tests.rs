@@ -101,10 +101,12 @@ fn a_delivered_seq_never_comes_again() {
         .commit(Durability::Full, |c| {
             outbox::mark(
                 c,
+                "ops",
                 &Mark {
                     seq,
                     outcome: Outcome::Delivered,
                 },
+                0,
             )
         })
         .unwrap();
@@ -130,7 +132,9 @@ fn dead_deliveries_are_kept_and_not_read_again() {
             error: "400".into(),
         },
     };
-    state.commit(Durability::Full, |c| outbox::mark(c, &dead)).unwrap();
+    state
+        .commit(Durability::Full, |c| outbox::mark(c, "ops", &dead, 0))
+        .unwrap();
     assert_eq!(
         outbox::fill(state.connection()).unwrap()["ops"],
         outbox::Fill {

@@ -20,6 +20,7 @@ mod same_findings;
 mod scan;
 mod servers;
 mod service;
+mod silence;
 mod supervised;
 mod tiny_model;
 mod webhook;

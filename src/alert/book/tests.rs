@@ -5,7 +5,7 @@ use crate::record::{Details, Kind, Place};
 
 const MINUTE_MS: u64 = 60_000;
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     Settings {
         repeat_after: Duration::from_secs(4 * 3600),
         resolve_after: Duration::from_secs(1800),
@@ -13,7 +13,7 @@ fn settings() -> Settings {
     }
 }
 
-fn at(minutes: u64) -> Now {
+pub(super) fn at(minutes: u64) -> Now {
     let wall = jiff::Timestamp::from_millisecond(1_795_000_000_000 + (minutes * MINUTE_MS) as i64).unwrap();
     Now {
         boot_ms: BEFORE_BOOT_MS + minutes * MINUTE_MS,
@@ -21,7 +21,7 @@ fn at(minutes: u64) -> Now {
     }
 }
 
-fn alert(fingerprint: &str, offset: u64, severity: Level, now: Now) -> Alert {
+pub(super) fn alert(fingerprint: &str, offset: u64, severity: Level, now: Now) -> Alert {
     let found = Exceptional {
         findings: vec![Finding::new(AnalyzerKind::Level, severity)],
         severity,
