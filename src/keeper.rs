@@ -9,6 +9,7 @@ mod commands;
 mod inbox;
 mod inline;
 mod novelty;
+mod opening;
 mod pending;
 mod silences;
 mod status;
@@ -26,7 +27,7 @@ use crate::alerter::{self, WhenFull};
 use crate::collector::{FileKey, Opened};
 use crate::metrics::Metrics;
 use crate::state::checkpoints::Checkpoint;
-use crate::state::{State, checkpoints, groups, outbox};
+use crate::state::{RUNNING, State, checkpoints, groups, outbox, recover};
 use anyhow::Result;
 use crossbeam_channel::{Receiver, never, select, select_biased};
 use pending::Pending;
@@ -54,8 +55,6 @@ const HEARTBEAT_EVERY: Duration = Duration::from_secs(60);
 /// How often `state.db.prev` is written, if anything was committed since.
 const BACKUP_EVERY: Duration = Duration::from_secs(3600);
 
-/// A key of `meta`: there from a start to an end in order.
-pub const RUNNING: &str = "running";
 /// A key of `meta`: the boot in which the state was written.
 pub const BOOT_ID: &str = "boot_id";
 
@@ -192,11 +191,11 @@ impl Keeper {
     }
 
     /// Writes down files seen for the first time, before anything of them is read, together with values of `meta`.
-    pub fn adopt(&mut self, opened: Vec<Opened>, notes: &[(&'static str, &str)]) -> Result<()> {
+    pub fn adopt(&mut self, opened: Vec<Opened>, notes: &[(&'static str, Option<&str>)]) -> Result<()> {
         for file in opened {
             self.open_file(file.file, Box::new(file));
         }
-        let notes = notes.iter().map(|(key, value)| (*key, Some((*value).to_owned())));
+        let notes = notes.iter().map(|(key, value)| (*key, value.map(str::to_owned)));
         self.pending.notes.extend(notes);
         self.pending.checkpoints_due = true;
         self.commit()
@@ -232,7 +231,7 @@ impl Keeper {
             self.publish_known();
             self.let_time_pass();
             if self.pending.is_due() {
-                self.commit_or_wait();
+                self.commit_or_wait()?;
             }
             self.back_up_if_due();
             self.beat();
@@ -243,7 +242,7 @@ impl Keeper {
     }
 
     fn finish(mut self, inbox: &Receiver<Inbox>, couriers: CouriersEnd) -> Result<()> {
-        self.commit_or_wait();
+        self.commit_or_wait()?;
         // Dropping the bells tells the couriers to finish; their inbox closes when the last one has.
         self.queues.iter_mut().for_each(|queue| queue.bell = courier::bell().0);
         let until = match couriers {
@@ -260,7 +259,7 @@ impl Keeper {
                 default(left) => break,
             }
             if inbox.is_empty() {
-                self.commit_or_wait();
+                self.commit_or_wait()?;
             }
         }
         self.pending.notes.push((RUNNING, None));
@@ -323,6 +322,11 @@ impl Keeper {
             Inbox::Blocked { alerter, reason } => {
                 if let Some(queue) = self.queues.iter_mut().find(|queue| queue.settings.name == alerter) {
                     queue.blocked = reason;
+                }
+            }
+            Inbox::Unreadable(error) => {
+                if recover::is_corrupt(&error) {
+                    self.pending.damaged = Some(error);
                 }
             }
             // Whoever asked may have gone: then nobody misses the answer.
@@ -401,48 +405,23 @@ impl Keeper {
         self.pending.touch(file);
     }
 
-    fn open_file(&mut self, key: FileKey, opened: Box<Opened>) {
-        if self.files.contains_key(&key) {
-            return;
-        }
-        let Opened {
-            source,
-            path,
-            resume,
-            file_state,
-            row,
-            ..
-        } = *opened;
-        let unread = file_state.size_seen > resume.committed_to;
-        let checkpoint = Checkpoint {
-            source: source.to_string(),
-            path,
-            resume,
-            file_state,
-            updated_ms: now().wall.as_millisecond(),
-        };
-        self.files.insert(
-            key,
-            File {
-                row,
-                checkpoint,
-                source,
-                lag_bytes: 0,
-                unread_since: unread.then(Instant::now),
-                closed: false,
-            },
-        );
-        self.pending.touch(key);
-    }
-
-    fn commit_or_wait(&mut self) {
+    /// # Errors
+    /// The database is damaged: nothing can be mended while it is open.
+    fn commit_or_wait(&mut self) -> Result<()> {
         let begun = Instant::now();
-        match self.commit() {
+        let committed = match self.pending.damaged.take() {
+            Some(error) => Err(error),
+            None => self.commit(),
+        };
+        match committed {
             Ok(()) => {
                 self.busy_until = Some(Instant::now() + begun.elapsed().min(GATHER_MAX));
                 if self.pending.failed_at.take().is_some() {
                     log::info!("the state can be written again");
                 }
+            }
+            Err(error) if recover::is_corrupt(&error) => {
+                return Err(error.context("the state is damaged; the next start recovers what it can"));
             }
             Err(error) => {
                 if self.pending.failed_at.replace(Instant::now()).is_none() {
@@ -450,6 +429,7 @@ impl Keeper {
                 }
             }
         }
+        Ok(())
     }
 
     /// Touches `heartbeat`, also when idle or blocked: it says that this thread answers.

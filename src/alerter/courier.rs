@@ -185,7 +185,7 @@ enum Swept {
 impl Round<'_> {
     fn live(&mut self) {
         if let Err(error) = self.learn_parked() {
-            self.outbox_failed(&error);
+            self.outbox_failed(error);
         }
         loop {
             let until = self.serve();
@@ -241,7 +241,7 @@ impl Round<'_> {
         (self.gate, self.parked_gate, self.parked_cursor) = (now, now, 0);
         self.memory.forget_waits();
         if let Err(error) = self.learn_parked() {
-            self.outbox_failed(&error);
+            self.outbox_failed(error);
         }
     }
 
@@ -275,7 +275,7 @@ impl Round<'_> {
     fn sweep_all(&mut self) -> Swept {
         let swept = match self.sweep_queued() {
             Ok(swept) => swept,
-            Err(error) => return self.outbox_failed(&error),
+            Err(error) => return self.outbox_failed(error),
         };
         if swept == Swept::Stopped {
             return swept;
@@ -285,13 +285,15 @@ impl Round<'_> {
         }
         match self.sweep_parked() {
             Ok(()) => swept,
-            Err(error) => self.outbox_failed(&error),
+            Err(error) => self.outbox_failed(error),
         }
     }
 
-    fn outbox_failed(&mut self, error: &anyhow::Error) -> Swept {
+    fn outbox_failed(&mut self, error: anyhow::Error) -> Swept {
         log::error!("alerter {}: reading its outbox: {error:#}", self.courier.settings.name);
         self.gate = self.clock.now() + OUTBOX_RETRY;
+        // Whoever writes the state may not have noticed yet that it cannot be read.
+        self.tell(Inbox::Unreadable(error));
         Swept::Stopped
     }
 

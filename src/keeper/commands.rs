@@ -8,7 +8,7 @@ use serde_json::Value;
 impl Keeper {
     /// Does it and answers, or says why not.
     pub(super) fn obey(&mut self, command: &Command) -> Result<Value, String> {
-        self.commit_or_wait();
+        self.commit_or_wait().map_err(|error| format!("{error:#}"))?;
         if self.pending.failed_at.is_some() && command.writes() {
             return Err("the state cannot be written: see the log of the service".to_owned());
         }

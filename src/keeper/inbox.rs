@@ -50,6 +50,8 @@ pub enum Inbox {
         alerter: Arc<str>,
         reason: Option<String>,
     },
+    /// A courier could not read its outbox.
+    Unreadable(anyhow::Error),
     /// Somebody asks how it goes.
     Status(Sender<Status>),
     Ping(Sender<()>),

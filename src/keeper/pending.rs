@@ -46,6 +46,8 @@ pub struct Pending {
     /// Values of `meta`; none: to be removed.
     pub notes: Vec<(&'static str, Option<String>)>,
     pub failed_at: Option<Instant>,
+    /// Somebody found that the state cannot be read.
+    pub damaged: Option<anyhow::Error>,
     pub commits_since_backup: u64,
 }
 
@@ -102,6 +104,9 @@ impl Pending {
     }
 
     pub fn due_in(&self) -> Option<Duration> {
+        if self.damaged.is_some() {
+            return Some(Duration::ZERO);
+        }
         if let Some(failed_at) = self.failed_at {
             return Some(COMMIT_RETRY.saturating_sub(failed_at.elapsed()));
         }

@@ -10,9 +10,9 @@ use crate::cli::RunOptions;
 use crate::collector::{self, Collector, FirstLook, ReadFrom};
 use crate::config::{self, Settings};
 use crate::control::Control;
-use crate::keeper::{self, BOOT_ID, Board, Keeper, RUNNING};
+use crate::keeper::{self, BOOT_ID, Board, Keeper};
 use crate::metrics::Metrics;
-use crate::state::{Durability, Incident, Lock, Recovered, State, checkpoints, outbox};
+use crate::state::{Durability, INCIDENT, Incident, Lock, RUNNING, Recovered, State, checkpoints, outbox};
 use crate::{alerter, record};
 use anyhow::{Context, Result};
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -79,12 +79,7 @@ impl Service {
             metrics: metrics.clone(),
             board,
         })?;
-        if let Some(incident) = incident {
-            tell_incident(&mut keeper, &incident);
-        }
-        // First positions are durable before reading goes on: a crash then loses nothing.
-        let notes = [(RUNNING, "1"), (BOOT_ID, &*keeper::boot_id())];
-        keeper.adopt(collector.first_sight(), &notes)?;
+        begin(&mut keeper, incident, collector.first_sight())?;
         let options = options.clone();
         Ok(Self {
             options,
@@ -144,13 +139,28 @@ fn bury_orphans(state: &mut State, settings: &Settings) -> Result<()> {
     Ok(())
 }
 
+/// First positions are durable before reading goes on: a crash then loses nothing. What happened to the state is told in
+/// the same transaction.
+fn begin(keeper: &mut Keeper, incident: Option<Incident>, first_sight: Vec<collector::Opened>) -> Result<()> {
+    if let Some(incident) = incident {
+        tell_incident(keeper, &incident);
+    }
+    let notes = [
+        (RUNNING, Some("1")),
+        (BOOT_ID, Some(&*keeper::boot_id())),
+        (INCIDENT, None),
+    ];
+    keeper.adopt(first_sight, &notes)
+}
+
 fn tell_incident(keeper: &mut Keeper, incident: &Incident) {
-    let aside = incident.set_aside.display();
+    let (aside, cause) = (incident.set_aside.display(), &incident.cause);
     let then = match incident.recovered {
+        Recovered::Everything => "everything that was written could be read, and nothing is lost",
         Recovered::Backup => "its backup of the last hour took its place: what was read since is read again",
         Recovered::Nothing => "it begins afresh: files are read from their beginning",
     };
-    log::error!("the state was damaged and is set aside as {aside}; {then}");
+    log::error!("the state was damaged ({cause}) and is set aside as {aside}; {then}");
     keeper.tell_own(
         "state damaged",
         &aside.to_string(),

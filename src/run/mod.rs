@@ -112,7 +112,10 @@ impl Service {
         } else {
             crossbeam_channel::never()
         };
+        let mut ended = None;
         select! {
+            // Only for want of a state that can be used.
+            recv(keeper) -> outcome => ended = Some(outcome),
             recv(signals) -> signal => log::info!("stopping: {}", threads::signal_name(signal.unwrap_or_default())),
             recv(collecting) -> _ => log::debug!("everything is read"),
             recv(deadline) -> _ => log::warn!("stopping at the deadline: the next run goes on"),
@@ -121,14 +124,16 @@ impl Service {
         // The keeper ends when the analyzers have, and those when the collector has; couriers and control are ended by it
         // and by us, so that its inbox closes.
         rustix::io::write(&control_stop, &1u64.to_ne_bytes()).context("ringing the control thread")?;
-        let outcome = keeper
-            .recv_deadline(drain_until.max(Instant::now() + DRAIN_DEADLINE))
-            .or_else(|_| {
-                log::debug!("an outbox blocks the reading: what is not taken yet is read again by the next start");
-                drop(patience);
-                keeper.recv()
-            });
-        let outcome = outcome.context("the keeper ended without a word")?;
+        let wait = || {
+            keeper
+                .recv_deadline(drain_until.max(Instant::now() + DRAIN_DEADLINE))
+                .or_else(|_| {
+                    log::debug!("an outbox blocks the reading: what is not taken yet is read again by the next start");
+                    drop(patience);
+                    keeper.recv()
+                })
+        };
+        let outcome = ended.unwrap_or_else(wait).context("the keeper ended without a word")?;
         log::info!("stopped");
         outcome.map(|()| Ended::Done)
     }

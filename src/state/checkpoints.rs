@@ -80,33 +80,42 @@ pub fn delete(connection: &Connection, key: i64) -> Result<()> {
     Ok(())
 }
 
+const COLUMNS: &str = "key, source, path, identity, resume_offset, committed_to, open_starts, line, format, updated_ms";
+
 /// All files, oldest first.
 pub fn load(connection: &Connection) -> Result<Vec<(i64, Checkpoint)>> {
-    let mut statement = connection.prepare(
-        "SELECT key, source, path, identity, resume_offset, committed_to, open_starts, line, format, updated_ms
-         FROM files ORDER BY key",
-    )?;
+    let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM files ORDER BY key"))?;
     let mut rows = statement.query([])?;
     let mut files = Vec::new();
     while let Some(row) = rows.next()? {
-        let path: Vec<u8> = row.get(2)?;
-        let resume = Resume {
-            offset: unsigned(row.get(4)?),
-            committed_to: unsigned(row.get(5)?),
-            open_starts: serde_json::from_str(&row.get::<_, String>(6)?)?,
-            line: row.get::<_, Option<i64>>(7)?.map(unsigned),
-            format: row.get(8)?,
-        };
-        let checkpoint = Checkpoint {
-            source: row.get(1)?,
-            path: PathBuf::from(OsString::from_vec(path)),
-            resume,
-            file_state: serde_json::from_str(&row.get::<_, String>(3)?)?,
-            updated_ms: row.get(9)?,
-        };
-        files.push((row.get(0)?, checkpoint));
+        files.push((row.get(0)?, checkpoint(row)?));
     }
     Ok(files)
+}
+
+/// One file.
+pub fn one(connection: &Connection, key: i64) -> Result<Option<Checkpoint>> {
+    let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM files WHERE key = ?1"))?;
+    let mut rows = statement.query([key])?;
+    rows.next()?.map(checkpoint).transpose()
+}
+
+fn checkpoint(row: &rusqlite::Row<'_>) -> Result<Checkpoint> {
+    let path: Vec<u8> = row.get(2)?;
+    let resume = Resume {
+        offset: unsigned(row.get(4)?),
+        committed_to: unsigned(row.get(5)?),
+        open_starts: serde_json::from_str(&row.get::<_, String>(6)?)?,
+        line: row.get::<_, Option<i64>>(7)?.map(unsigned),
+        format: row.get(8)?,
+    };
+    Ok(Checkpoint {
+        source: row.get(1)?,
+        path: PathBuf::from(OsString::from_vec(path)),
+        resume,
+        file_state: serde_json::from_str(&row.get::<_, String>(3)?)?,
+        updated_ms: row.get(9)?,
+    })
 }
 
 /// First starts by source.

@@ -8,12 +8,14 @@ pub mod checkpoints;
 pub mod groups;
 pub mod history;
 pub mod outbox;
+pub mod recover;
 mod schema;
 pub mod silences;
 pub mod templates;
 
-use anyhow::{Context, Result, bail};
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use anyhow::{Context, Result};
+pub use recover::{INCIDENT, Incident, Recovered};
+use rusqlite::{Connection, OpenFlags};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -22,6 +24,9 @@ use std::time::Duration;
 
 /// How long a statement waits for another process that holds the database (a backup, `sqlite3` by hand).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A row of `meta` that is there from a start to an end in order.
+pub const RUNNING: &str = "running";
 
 /// The exclusive right to a state directory: held as long as the value lives.
 #[derive(Debug)]
@@ -66,22 +71,6 @@ pub fn lock(dir: &Path) -> Result<std::result::Result<Lock, Held>> {
     Ok(Ok(Lock { _file: file }))
 }
 
-/// What happened to the state when it was opened; each is told to people.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Incident {
-    /// The damaged files, moved aside.
-    pub set_aside: PathBuf,
-    pub recovered: Recovered,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Recovered {
-    /// From `state.db.prev`: what was read since its backup is read again.
-    Backup,
-    /// Nothing: files are read from their beginning, within `ignore_older`.
-    Nothing,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
     /// fsync before the commit returns.
@@ -99,26 +88,31 @@ pub struct State {
 }
 
 impl State {
-    /// Opens or makes `state.db` in `dir`, whose [`Lock`] the caller holds.
+    /// Opens or makes `state.db` in `dir`, whose [`Lock`] the caller holds. The [`Incident`] stays in `meta` until the
+    /// caller has told it.
     pub fn open(dir: &Path) -> Result<(Self, Option<Incident>)> {
         let database = dir.join("state.db");
-        let incident = if is_damaged(&database) {
-            Some(set_aside(&database)?)
-        } else {
-            None
+        recover::finish(&database)?;
+        if let Some(cause) = recover::damage(&database) {
+            recover::recover(&database, cause)?;
+        }
+        let connection = match open_whole(&database) {
+            Err(error) if schema::is_contradiction(&error) => {
+                recover::recover(&database, format!("{error:#}"))?;
+                open_whole(&database)?
+            }
+            outcome => outcome?,
         };
-        let mut connection = connect(&database).with_context(|| format!("opening {}", database.display()))?;
         fs::set_permissions(&database, fs::Permissions::from_mode(0o640))
             .with_context(|| format!("setting the mode of {}", database.display()))?;
-        schema::migrate(&mut connection, &database)?;
-        Ok((
-            Self {
-                connection,
-                database,
-                durability: Durability::Full,
-            },
-            incident,
-        ))
+        let state = Self {
+            connection,
+            database,
+            durability: Durability::Full,
+        };
+        let incident = state.meta(INCIDENT)?;
+        let incident = incident.and_then(|incident| serde_json::from_str(&incident).ok());
+        Ok((state, incident))
     }
 
     /// Runs `work` in one transaction: all of it is committed, or nothing.
@@ -218,6 +212,12 @@ pub fn open_read_only(database: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
+fn open_whole(database: &Path) -> Result<Connection> {
+    let mut connection = connect(database).with_context(|| format!("opening {}", database.display()))?;
+    schema::migrate(&mut connection, database)?;
+    Ok(connection)
+}
+
 fn connect(database: &Path) -> Result<Connection> {
     let connection = Connection::open(database)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -228,65 +228,6 @@ fn connect(database: &Path) -> Result<Connection> {
     connection.pragma_update(None, "journal_size_limit", 4 * 1024 * 1024)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
-}
-
-/// Whether an existing database cannot be used: empty (cut off by a power cut), not a database, or failing its check.
-fn is_damaged(database: &Path) -> bool {
-    match fs::metadata(database) {
-        Ok(metadata) if metadata.len() == 0 => return true,
-        Ok(_) => {}
-        Err(_) => return false,
-    }
-    match connect(database).and_then(|connection| check(&connection)) {
-        Ok(()) => false,
-        // A database that another process holds, or a disk that fails to answer, says nothing about its content.
-        Err(error) => match error
-            .downcast_ref::<rusqlite::Error>()
-            .and_then(rusqlite::Error::sqlite_error_code)
-        {
-            Some(
-                ErrorCode::DatabaseBusy
-                | ErrorCode::DatabaseLocked
-                | ErrorCode::CannotOpen
-                | ErrorCode::PermissionDenied,
-            ) => false,
-            Some(ErrorCode::DiskFull | ErrorCode::ReadOnly | ErrorCode::OutOfMemory) => false,
-            Some(_) | None => true,
-        },
-    }
-}
-
-fn check(connection: &Connection) -> Result<()> {
-    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    if verdict != "ok" {
-        bail!("quick_check: {verdict}");
-    }
-    Ok(())
-}
-
-/// Moves the damaged database away and puts the backup in its place, if there is a good one.
-fn set_aside(database: &Path) -> Result<Incident> {
-    let time = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
-    let aside = database.with_extension(format!("db.bad-{time}"));
-    fs::rename(database, &aside).with_context(|| format!("setting aside {}", database.display()))?;
-    for suffix in ["-wal", "-shm"] {
-        let from = with_suffix(database, suffix);
-        match fs::rename(&from, with_suffix(&aside, suffix)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("setting aside {}", from.display()));
-            }
-            Ok(()) | Err(_) => {}
-        }
-    }
-    let backup = database.with_extension("db.prev");
-    let good = fs::metadata(&backup).is_ok_and(|metadata| metadata.len() > 0) && !is_damaged(&backup);
-    if good {
-        fs::copy(&backup, database).with_context(|| format!("restoring {}", backup.display()))?;
-    }
-    Ok(Incident {
-        set_aside: aside,
-        recovered: if good { Recovered::Backup } else { Recovered::Nothing },
-    })
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -308,7 +249,12 @@ fn copy_database(connection: &Connection, target: &Path) -> Result<()> {
     copy.close().map_err(|(_, error)| error)?;
     File::open(&unfinished)?.sync_all()?;
     fs::rename(&unfinished, target)?;
-    if let Some(dir) = target.parent() {
+    sync_directory(target)
+}
+
+/// A name that was given or taken in the directory of `path` outlives a power cut.
+fn sync_directory(path: &Path) -> Result<()> {
+    if let Some(dir) = path.parent() {
         File::open(dir)?.sync_all()?;
     }
     Ok(())

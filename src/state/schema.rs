@@ -143,3 +143,9 @@ pub fn migrate(connection: &mut Connection, database: &Path) -> Result<()> {
     transaction.commit()?;
     Ok(())
 }
+
+/// A migration that does not fit what is there: the version is not what the tables say.
+pub fn is_contradiction(error: &anyhow::Error) -> bool {
+    let cause = error.chain().find_map(|cause| cause.downcast_ref::<rusqlite::Error>());
+    cause.and_then(rusqlite::Error::sqlite_error_code) == Some(rusqlite::ErrorCode::Unknown)
+}

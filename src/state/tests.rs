@@ -68,7 +68,7 @@ fn what_fails_in_the_middle_leaves_nothing() {
     let (mut state, _) = State::open(dir.path()).unwrap();
     let outcome: Result<()> = state.commit(Durability::Full, |c| {
         outbox::push(c, "ops", &entry("a", "f", Level::Error), 0)?;
-        bail!("power cut")
+        anyhow::bail!("power cut")
     });
     assert!(outcome.is_err());
     assert_eq!(waiting(&state), []);

@@ -21,6 +21,7 @@ mod scan;
 mod servers;
 mod service;
 mod silence;
+mod state;
 mod supervised;
 mod tiny_model;
 mod webhook;

@@ -1,0 +1,198 @@
+//! What becomes of the state: damaged by a power cut, cut short with its log, on a disk that is full.
+
+use crate::program::{Home, Program, read_lossily, wait_until, wait_until_or};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write;
+use std::time::Duration;
+
+const EACH_TO_A_FILE: &str = "sources:\n  - {name: app, paths: ['{home}/logs/*.log'], read_from: beginning}\n\
+     alerters:\n  - {name: archive, send: each, file: {path: '{home}/alerts', format: json}}\n";
+
+fn alerts(home: &Home) -> Vec<serde_json::Value> {
+    let lines = read_lossily(&home.path("alerts"));
+    lines
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect()
+}
+
+/// How often each numbered line was told.
+fn told(home: &Home) -> BTreeMap<u64, u32> {
+    let mut told = BTreeMap::new();
+    for alert in alerts(home) {
+        let number = alert["text"]
+            .as_str()
+            .and_then(|text| text.rsplit(' ').next()?.parse().ok());
+        if let Some(number) = number {
+            *told.entry(number).or_default() += 1;
+        }
+    }
+    told
+}
+
+fn write_errors(home: &Home, numbers: std::ops::Range<u64>) {
+    let mut log = File::options()
+        .append(true)
+        .create(true)
+        .open(home.path("logs/app.log"))
+        .expect("a log");
+    let lines: String = numbers
+        .map(|n| format!("2026-11-23 06:00:01 ERROR order {n}\n"))
+        .collect();
+    log.write_all(lines.as_bytes()).expect("the log takes lines");
+}
+
+fn wait_for(home: &Home, program: &mut Program, count: usize) {
+    program.wait_until(&format!("{count} lines are told"), || told(home).len() >= count);
+}
+
+type Change = Box<dyn Fn(&mut Vec<u8>)>;
+
+fn damage(home: &Home, name: &str, change: impl Fn(&mut Vec<u8>)) {
+    let path = home.state_dir().join(name);
+    let mut bytes = fs::read(&path).expect("it was there at the kill");
+    change(&mut bytes);
+    fs::write(&path, bytes).expect("it can be written");
+}
+
+#[test]
+fn a_damaged_state_is_recovered_set_aside_and_told_and_no_line_is_lost() {
+    let overwrite = |from: usize| {
+        move |bytes: &mut Vec<u8>| {
+            let (from, to) = (from.min(bytes.len()), bytes.len().min(from + 9_000));
+            bytes[from..to].fill(0x5A);
+        }
+    };
+    let cases: [(&str, &str, Change); 5] = [
+        ("empty", "state.db", Box::new(Vec::clear)),
+        ("no header", "state.db", Box::new(overwrite(0))),
+        ("half", "state.db", Box::new(|bytes| bytes.truncate(bytes.len() / 2))),
+        ("inside", "state.db", Box::new(overwrite(30_000))),
+        ("log", "state.db-wal", Box::new(overwrite(40_000))),
+    ];
+    for (what, name, change) in cases {
+        let home = Home::new();
+        home.configure(EACH_TO_A_FILE);
+        write_errors(&home, 0..3_000);
+        let mut program = home.start(&["run"]);
+        wait_for(&home, &mut program, 500);
+        program.kill();
+        // What is in the log alone is lost with a database that it does not fit any more; here it is both.
+        if name == "state.db" {
+            let connection = rusqlite::Connection::open(home.state_dir().join(name)).expect("a database");
+            connection
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+                .expect("a checkpoint");
+        }
+        damage(&home, name, &change);
+        let mut program = home.start(&["run"]);
+        wait_for(&home, &mut program, 3_000);
+        let news = || {
+            alerts(&home)
+                .into_iter()
+                .filter(|alert| alert["kind"] == "agent")
+                .count()
+        };
+        if name == "state.db" {
+            program.wait_until("the damage is told", || news() > 0);
+            assert!(
+                program.stderr().contains("state.db.bad-"),
+                "{what}: {}",
+                program.stderr()
+            );
+        }
+        assert_eq!(program.stop().code(), Some(0), "{what}");
+        let bad = fs::read_dir(home.state_dir())
+            .expect("a directory")
+            .filter_map(Result::ok);
+        let bad = bad
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with("state.db.bad-"))
+            .count();
+        assert_eq!(bad > 0, name == "state.db", "{what}");
+        // It is over: the next start has nothing to tell.
+        let before = (told(&home), news());
+        let mut program = home.start(&["run"]);
+        write_errors(&home, 3_000..3_001);
+        wait_for(&home, &mut program, 3_001);
+        assert_eq!(program.stop().code(), Some(0), "{what}");
+        assert_eq!((told(&home).len(), news()), (before.0.len() + 1, before.1), "{what}");
+    }
+}
+
+#[test]
+fn a_state_that_is_damaged_while_it_runs_ends_the_program_and_the_next_start_recovers() {
+    let home = Home::new();
+    home.configure(EACH_TO_A_FILE);
+    write_errors(&home, 0..200);
+    let mut program = home.start(&["run"]);
+    wait_for(&home, &mut program, 200);
+    damage(&home, "state.db", |bytes| bytes.fill(0x5A));
+    let wal = home.state_dir().join("state.db-wal");
+    let log = File::options().write(true).open(wal).expect("the log is there");
+    log.set_len(0).expect("it can be cut");
+    let mut next = 200;
+    wait_until("it ends", || {
+        // One at a time: who writes much puts good pages over the bad ones before anybody looks.
+        write_errors(&home, next..next + 1);
+        next += 1;
+        wait_until_or(Duration::from_secs(1), || program.has_ended())
+    });
+    assert!(
+        program.stderr().contains("the state is damaged"),
+        "{}",
+        program.stderr()
+    );
+    let mut program = home.start(&["run"]);
+    wait_for(&home, &mut program, next as usize);
+    assert_eq!(program.stop().code(), Some(0));
+}
+
+#[test]
+fn what_went_with_the_power_is_told_and_reading_goes_on_at_the_end() {
+    let home = Home::new();
+    home.configure(EACH_TO_A_FILE);
+    write_errors(&home, 0..100);
+    let mut program = home.start(&["run"]);
+    wait_for(&home, &mut program, 100);
+    assert_eq!(program.stop().code(), Some(0));
+
+    // As the next boot finds it: another boot id, and a file that has lost what was not written back.
+    let connection = rusqlite::Connection::open(home.state_dir().join("state.db")).expect("the state");
+    connection
+        .execute("UPDATE meta SET value = 'another' WHERE key = 'boot_id'", [])
+        .expect("a row");
+    drop(connection);
+    let log = home.path("logs/app.log");
+    let length = fs::metadata(&log).expect("the log").len();
+    let line = length / 100;
+    File::options()
+        .write(true)
+        .open(&log)
+        .and_then(|file| file.set_len(length - 10 * line))
+        .expect("it is cut");
+
+    let mut program = home.start(&["run"]);
+    let losses = || -> Vec<serde_json::Value> {
+        alerts(&home)
+            .into_iter()
+            .filter(|alert| alert["kind"] == "loss")
+            .collect()
+    };
+    program.wait_until("the loss is told", || !losses().is_empty());
+    write_errors(&home, 100..110);
+    wait_for(&home, &mut program, 110);
+    let status = home.output(&["status", "--json"]).stdout;
+    let status: serde_json::Value = serde_json::from_slice(&status).expect("one JSON object");
+    assert_eq!(status["sources"][0]["lost_bytes"]["power_cut"], 10 * line, "{status:#}");
+    assert_eq!(program.stop().code(), Some(0));
+    assert!(told(&home).values().all(|times| *times == 1), "{:?}", told(&home));
+    let told = losses();
+    let source = &told[0]["source"];
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert_eq!(
+        (&source["offset"], &source["end_offset"]),
+        (&(length - 10 * line).into(), &length.into()),
+        "{told:#?}"
+    );
+}
