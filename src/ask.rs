@@ -25,7 +25,11 @@ pub fn run(settings: &Settings, asked: &Asked, out: &mut dyn Write) -> Result<()
 fn names_must_be_known(settings: &Settings, command: &Command) -> Result<()> {
     let wanted = match command {
         Command::Silence(silence::Command::Add(wanted)) => wanted,
-        Command::Silence(silence::Command::List | silence::Command::Remove(_)) | Command::Outbox(_) => return Ok(()),
+        Command::Silence(silence::Command::List | silence::Command::Remove(_))
+        | Command::Outbox(_)
+        | Command::Explain(_) => {
+            return Ok(());
+        }
     };
     let rules = settings.analyzer.rules.iter().map(|rule| &*rule.name);
     must_be_one_of("rule", wanted.matcher.rule.as_deref(), rules)?;

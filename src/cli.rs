@@ -6,7 +6,7 @@
 mod commands;
 mod model;
 
-pub use commands::Asked;
+pub use commands::{Asked, ExplainOptions, Explained};
 
 use crate::config::{self, RecordKeys, Span};
 use crate::record::{self, Level};
@@ -36,6 +36,7 @@ pub enum Command {
     Init(InitOptions),
     Status(StatusOptions),
     Ask(Box<Asked>),
+    Explain(ExplainOptions),
     Model(crate::model::Options),
     Completions(clap_complete::Shell),
     Man,
@@ -139,6 +140,8 @@ enum Typed {
     Model(model::TypedModel),
     /// Tell nobody of certain alerts for a while; list and end such silences
     Silence(commands::TypedSilence),
+    /// Say why somebody heard of something, or why not: each stage's word, every delivery try
+    Explain(commands::TypedExplain),
     /// Write completions for a shell to standard output
     Completions { shell: clap_complete::Shell },
     /// Write the man page to standard output
@@ -233,6 +236,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, now: jiff::Timestamp) -> 
         Some(Typed::Outbox(outbox)) => Command::Ask(Box::new(outbox.into())),
         Some(Typed::Model(model)) => Command::Model(model.into()),
         Some(Typed::Silence(silence)) => Command::Ask(Box::new(silence.asked(now))),
+        Some(Typed::Explain(typed)) => Command::Explain(typed.into()),
         Some(Typed::Completions { shell }) => Command::Completions(shell),
         Some(Typed::Man) => Command::Man,
     };

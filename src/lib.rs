@@ -29,6 +29,7 @@ pub mod config;
 pub mod ask;
 pub mod check;
 pub mod cli;
+pub mod explain;
 pub mod init;
 pub mod model;
 pub mod run;

@@ -77,7 +77,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
     ("status_page", &["*"]),
     // Modules at the top use what they like.
     (
-        "ask check cli init lib main model run scan status",
+        "ask check cli explain init lib main model run scan status",
         &["*", "ask", "check", "cli", "config", "model", "run", "scan", "status"],
     ),
 ];

@@ -24,6 +24,35 @@ impl Filter {
         alert.severity >= min_severity && labels_fit && (is_own_news(alert.kind) || self.accepts_record(alert))
     }
 
+    /// Why [`Filter::accepts`] says no; none: it says yes.
+    pub fn refusal(&self, min_severity: Level, alert: &Alert) -> Option<String> {
+        if alert.severity < min_severity {
+            return Some(format!("{} is below its min_severity {min_severity}", alert.severity));
+        }
+        let differs = |(key, value): &(&String, &String)| alert.labels.get(*key) != Some(*value);
+        if let Some((key, value)) = self.labels.iter().find(differs) {
+            return Some(format!("it wants the label {key}={value}"));
+        }
+        if is_own_news(alert.kind) || self.accepts_record(alert) {
+            return None;
+        }
+        let detectors: Vec<String> = self
+            .detectors
+            .iter()
+            .map(|kind| format!("{kind:?}").to_lowercase())
+            .collect();
+        let wanted = [
+            ("sources", &self.sources),
+            ("rules", &self.rules),
+            ("detectors", &detectors),
+        ];
+        let wanted = wanted.iter().filter(|(_, names)| !names.is_empty());
+        let wanted: Vec<String> = wanted
+            .map(|(what, names)| format!("{what} {}", names.join(", ")))
+            .collect();
+        Some(format!("it wants only {}", wanted.join("; ")))
+    }
+
     fn accepts_record(&self, alert: &Alert) -> bool {
         let source = alert.source.as_ref().map(|place| place.name.as_str());
         let named = |finding: &crate::analyzer::Finding| match (finding.analyzer, &finding.name) {
@@ -40,5 +69,71 @@ fn is_own_news(kind: Kind) -> bool {
     match kind {
         Kind::Agent | Kind::Test | Kind::Digest => true,
         Kind::Exception | Kind::Record | Kind::Absence | Kind::Loss => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::render::tests::alert;
+
+    #[test]
+    fn whoever_is_refused_is_told_why_and_nobody_else() {
+        let alert = alert();
+        let list = |names: &[&str]| -> Vec<String> { names.iter().map(|name| (*name).to_owned()).collect() };
+        let source = alert.source.as_ref().unwrap().name.clone();
+        let filters = [
+            (Filter::default(), None),
+            (
+                Filter {
+                    sources: vec![source],
+                    ..Filter::default()
+                },
+                None,
+            ),
+            (
+                Filter {
+                    sources: list(&["x"]),
+                    ..Filter::default()
+                },
+                Some("sources x"),
+            ),
+            (
+                Filter {
+                    rules: list(&["a", "b"]),
+                    ..Filter::default()
+                },
+                Some("rules a, b"),
+            ),
+            (
+                Filter {
+                    detectors: vec![AnalyzerKind::Ai],
+                    ..Filter::default()
+                },
+                Some("detectors ai"),
+            ),
+            (
+                Filter {
+                    labels: [("team".to_owned(), "none".to_owned())].into(),
+                    ..Filter::default()
+                },
+                Some("label team=none"),
+            ),
+        ];
+        for (filter, why) in filters {
+            assert_eq!(filter.accepts(Level::Trace, &alert), why.is_none(), "{filter:?}");
+            let refusal = filter.refusal(Level::Trace, &alert);
+            assert_eq!(refusal.is_some(), why.is_some(), "{refusal:?}");
+            assert!(refusal.unwrap_or_default().contains(why.unwrap_or_default()));
+        }
+        let mild = Alert {
+            severity: Level::Warn,
+            ..alert
+        };
+        let refusal = Filter::default().refusal(Level::Error, &mild).unwrap();
+        assert!(
+            !Filter::default().accepts(Level::Error, &mild) && refusal.contains("min_severity error"),
+            "{refusal}"
+        );
     }
 }

@@ -11,6 +11,7 @@ pub mod prefilter;
 pub mod rules;
 pub mod stream;
 pub mod template;
+pub mod why;
 
 pub use stream::Stream;
 

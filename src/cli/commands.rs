@@ -6,6 +6,7 @@ use crate::command::{self, outbox, silence};
 use crate::record::Level;
 use clap::Subcommand;
 use jiff::Timestamp;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What is asked of the service, or of its state.
@@ -180,4 +181,70 @@ fn parse_lasting(text: &str) -> Result<Lasting, String> {
             Err(error) => Err(format!("{error}; or forever")),
         },
     }
+}
+
+/// What to explain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExplainOptions {
+    pub what: Explained,
+    /// One JSON object.
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Explained {
+    Alert(String),
+    Fingerprint(String),
+    Line { path: PathBuf, number: u64 },
+    Text { text: String, source: Option<String> },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct TypedExplain {
+    /// Id of an alert, a fingerprint, or a line of a log as FILE:LINE
+    #[arg(value_name = "ALERT_ID|FINGERPRINT|FILE:LINE", value_parser = parse_explained,
+          required_unless_present = "line", conflicts_with = "line")]
+    what: Option<Explained>,
+    /// A line as it would stand in a log; a stack trace has several
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    line: Option<String>,
+    /// Of which source; not needed where there is only one
+    #[arg(long, value_name = "NAME", requires = "line")]
+    source: Option<String>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl From<TypedExplain> for ExplainOptions {
+    fn from(typed: TypedExplain) -> Self {
+        let text = Explained::Text {
+            text: typed.line.unwrap_or_default(),
+            source: typed.source,
+        };
+        Self {
+            what: typed.what.unwrap_or(text),
+            json: typed.json,
+        }
+    }
+}
+
+fn parse_explained(text: &str) -> Result<Explained, String> {
+    if let Ok(fingerprint) = parse_fingerprint(text) {
+        return Ok(Explained::Fingerprint(fingerprint));
+    }
+    if let Some((path, number)) = text.rsplit_once(':')
+        && let Some(number) = number.parse().ok().filter(|number| *number > 0)
+        && !path.is_empty()
+    {
+        let path = path.into();
+        return Ok(Explained::Line { path, number });
+    }
+    if text.len() == 20 && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7')) {
+        return Ok(Explained::Alert(text.to_owned()));
+    }
+    Err(
+        "this is no id of an alert (20 letters and digits), no fingerprint (16 hexadecimal digits), and no FILE:LINE"
+            .to_owned(),
+    )
 }

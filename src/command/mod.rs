@@ -5,6 +5,7 @@
 //! [`show`] makes text for people of it. To add a family: a file with its commands, `execute` and `show`, and an arm in
 //! each `match` here; its words on the command line are in `cli/commands.rs`.
 
+pub mod explain;
 pub mod outbox;
 pub mod silence;
 
@@ -18,6 +19,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Command {
+    Explain(explain::Command),
     Outbox(outbox::Command),
     Silence(silence::Command),
 }
@@ -34,6 +36,7 @@ impl Command {
     /// Whether it changes the state: then a state that is missing may be made for it, and caches are read again after it.
     pub fn writes(&self) -> bool {
         match self {
+            Command::Explain(_) => false,
             Command::Outbox(command) => command.writes(),
             Command::Silence(command) => command.writes(),
         }
@@ -46,6 +49,7 @@ impl Command {
 /// The command names what is not there, or the state cannot be read or written. Nothing was done then.
 pub fn execute(state: &mut State, command: &Command, scene: &Scene) -> Result<Value> {
     match command {
+        Command::Explain(command) => explain::execute(state, command, scene),
         Command::Outbox(command) => outbox::execute(state, command, scene),
         Command::Silence(command) => silence::execute(state, command, scene),
     }
@@ -57,6 +61,8 @@ pub fn execute(state: &mut State, command: &Command, scene: &Scene) -> Result<Va
 /// The output cannot be written, or the answer is that of another version.
 pub fn show(command: &Command, answer: &Value, out: &mut dyn Write) -> Result<()> {
     match command {
+        // The command line has more to say than the state: see `explain`.
+        Command::Explain(_) => Ok(serde_json::to_writer(out, answer)?),
         Command::Outbox(command) => outbox::show(command, answer, out),
         Command::Silence(command) => silence::show(command, answer, out),
     }

@@ -56,8 +56,8 @@ pub fn execute(state: &mut State, command: &Command, scene: &Scene) -> Result<Va
         Command::List { alerter } => {
             must_be_known(state, alerter.as_deref(), scene)?;
             let which = Which {
-                id: None,
                 alerter: alerter.as_deref(),
+                ..Which::default()
             };
             let (deliveries, more) = review::list(state.connection(), &which, LISTED_MAX)?;
             Ok(serde_json::to_value(List { deliveries, more })?)
@@ -96,11 +96,24 @@ fn each_chosen(
     let alerter = chosen.alerter.as_deref();
     state.commit(Durability::Full, |connection| {
         if chosen.ids.is_empty() {
-            return work(connection, &Which { id: None, alerter });
+            return work(
+                connection,
+                &Which {
+                    alerter,
+                    ..Which::default()
+                },
+            );
         }
         let mut touched = 0;
         for id in &chosen.ids {
-            let one = work(connection, &Which { id: Some(id), alerter })?;
+            let one = work(
+                connection,
+                &Which {
+                    id: Some(id),
+                    alerter,
+                    ..Which::default()
+                },
+            )?;
             if one == 0 {
                 bail!("no delivery of alert `{id}` is in the outbox: it may have been delivered; see `explain {id}`");
             }

@@ -34,6 +34,7 @@ impl Keeper {
                     queue.bell.hurry();
                 }
             }
+            Command::Explain(_) => {}
             Command::Silence(_) => self.load_silences()?,
         }
         Ok(())

@@ -104,7 +104,7 @@ pub fn scan(input: &Input, plan: &Plan, novelty: &mut Novelty, sink: &mut dyn Si
         .into_iter()
         .for_each(|known| stream.set_known(known));
     let mut visit = Visit::new(input, plan, source, settings, &sample, novelty, sink);
-    while let Some(chunk) = chunks.next().map_err(Interrupted::Reading)? {
+    while let Some(chunk) = chunks.read().map_err(Interrupted::Reading)? {
         visit.totals.bytes = chunk.end_offset;
         visit.totals.lines += memchr::memchr_iter(b'\n', &chunk.bytes).count() as u64;
         visit.totals.lines += u64::from(!chunk.bytes.ends_with(b"\n"));
@@ -130,7 +130,7 @@ pub fn scan(input: &Input, plan: &Plan, novelty: &mut Novelty, sink: &mut dyn Si
     Ok(visit.totals)
 }
 
-fn from_beginning(format: &str) -> Resume {
+pub fn from_beginning(format: &str) -> Resume {
     Resume {
         line: Some(1),
         format: format.to_owned(),
@@ -139,7 +139,7 @@ fn from_beginning(format: &str) -> Resume {
 }
 
 /// UTF-16 with a byte order mark needs no `--encoding`.
-fn with_byte_order_mark(settings: &record::Settings, sample: &[u8]) -> record::Settings {
+pub fn with_byte_order_mark(settings: &record::Settings, sample: &[u8]) -> record::Settings {
     let mut settings = settings.clone();
     if let Some((encoding, _)) = encoding_rs::Encoding::for_bom(sample)
         && encoding != encoding_rs::UTF_8
@@ -149,7 +149,7 @@ fn with_byte_order_mark(settings: &record::Settings, sample: &[u8]) -> record::S
     settings
 }
 
-fn limits_of(settings: &record::Settings) -> Limits {
+pub fn limits_of(settings: &record::Settings) -> Limits {
     let newline = match settings.encodings.first() {
         Some(&encoding) if encoding == encoding_rs::UTF_16LE => Newline::Utf16Le,
         Some(&encoding) if encoding == encoding_rs::UTF_16BE => Newline::Utf16Be,
@@ -369,7 +369,8 @@ fn chunk_of(bytes: Vec<u8>, newline: Newline, offset: u64, cut: bool) -> Chunk {
 }
 
 /// Cuts what is read into chunks of whole lines, as the collector does.
-struct Chunks<R> {
+#[derive(Debug)]
+pub struct Chunks<R> {
     reader: R,
     limits: Limits,
     /// Read, and not handed on yet.
@@ -384,7 +385,7 @@ struct Chunks<R> {
 }
 
 impl<R: Read> Chunks<R> {
-    fn new(reader: R, limits: Limits) -> Self {
+    pub fn new(reader: R, limits: Limits) -> Self {
         Self {
             reader,
             limits,
@@ -398,7 +399,7 @@ impl<R: Read> Chunks<R> {
     }
 
     /// The next run of whole lines; the last one of a file may lack its newline. None: the end.
-    fn next(&mut self) -> io::Result<Option<Chunk>> {
+    pub fn read(&mut self) -> io::Result<Option<Chunk>> {
         loop {
             let found = lines::cut(&self.buffer, self.limits, self.skipping, self.ended);
             self.skipping = found.skipping;
@@ -452,7 +453,7 @@ impl<R: Read> Chunks<R> {
     }
 
     /// Takes a chunk's buffer back.
-    fn recycle(&mut self, chunk: Chunk) {
+    pub fn recycle(&mut self, chunk: Chunk) {
         self.tail.clear();
         self.tail
             .extend_from_slice(&chunk.bytes[chunk.bytes.len().saturating_sub(TAIL_BYTES)..]);

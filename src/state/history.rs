@@ -58,11 +58,13 @@ pub fn trim(connection: &Connection, now_ms: i64) -> Result<()> {
     Ok(())
 }
 
-/// What happened to one alert, oldest first.
-pub fn of_alert(connection: &Connection, alert_id: &str) -> Result<Vec<Event>> {
-    let mut statement = connection
-        .prepare("SELECT at_ms, alert_id, alerter, what, detail FROM history WHERE alert_id = ?1 ORDER BY rowid")?;
-    let mut rows = statement.query([alert_id])?;
+/// What happened to these alerts, oldest first.
+pub fn of_alerts(connection: &Connection, ids: &[String]) -> Result<Vec<Event>> {
+    let mut statement = connection.prepare(
+        "SELECT at_ms, alert_id, alerter, what, detail FROM history
+         WHERE alert_id IN (SELECT value FROM json_each(?1)) ORDER BY rowid",
+    )?;
+    let mut rows = statement.query([serde_json::to_string(ids)?])?;
     let mut events = Vec::new();
     while let Some(row) = rows.next()? {
         events.push(Event {
@@ -74,4 +76,52 @@ pub fn of_alert(connection: &Connection, alert_id: &str) -> Result<Vec<Event>> {
         });
     }
     Ok(events)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::State;
+    use super::*;
+
+    fn notes(connection: &Connection) -> (i64, i64) {
+        let sql = "SELECT count(*), coalesce(max(at_ms), 0) FROM history";
+        connection
+            .query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap()
+    }
+
+    #[test]
+    fn the_oldest_go_when_there_are_too_many_or_when_they_are_too_old() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut state, _) = State::open(dir.path()).unwrap();
+        let day_ms = 24 * 3600 * 1000;
+        let noted = state.commit(super::super::Durability::Normal, |connection| {
+            for n in 0..ROWS_MAX + 7 {
+                note(connection, n, "a", Some("ops"), "delivered", None)?;
+            }
+            trim(connection, ROWS_MAX)?;
+            Ok(notes(connection))
+        });
+        assert_eq!(noted.unwrap(), (ROWS_MAX, ROWS_MAX + 6), "the newest stay");
+        let noted = state.commit(super::super::Durability::Normal, |connection| {
+            note(
+                connection,
+                40 * day_ms,
+                "b",
+                None,
+                "firing",
+                Some(&"é".repeat(DETAIL_MAX)),
+            )?;
+            for _ in 0..ROWS_MAX / TRIMMED_MAX + 1 {
+                trim(connection, 40 * day_ms)?;
+            }
+            Ok(notes(connection))
+        });
+        assert_eq!(noted.unwrap(), (1, 40 * day_ms));
+        let left = of_alerts(state.connection(), &["b".to_owned(), "c".to_owned()]).unwrap();
+        assert!(
+            left[0].detail.as_ref().is_some_and(|detail| detail.len() <= DETAIL_MAX),
+            "{left:?}"
+        );
+    }
 }

@@ -7,6 +7,7 @@ mod config;
 mod corpus;
 mod crash;
 mod email;
+mod explain;
 mod kafka;
 mod losses;
 mod model;

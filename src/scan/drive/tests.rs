@@ -120,7 +120,7 @@ fn chunks_are_the_same_whatever_the_reads() {
             };
             let mut chunks = Chunks::new(Dribble(bytes, size), limits);
             let mut whole = Vec::new();
-            while let Some(chunk) = chunks.next().unwrap() {
+            while let Some(chunk) = chunks.read().unwrap() {
                 assert_eq!(chunk.offset, whole.len() as u64);
                 whole.extend_from_slice(&chunk.bytes);
                 let end = newline.last_end(&chunk.bytes);

@@ -7,15 +7,17 @@ use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Which deliveries are meant: of one alert or all, of one alerter or all.
-#[derive(Debug, Clone, Copy)]
+/// Which deliveries are meant: those that fit all that is given.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Which<'a> {
     pub id: Option<&'a str>,
     pub alerter: Option<&'a str>,
+    pub fingerprint: Option<&'a str>,
 }
 
-/// The condition that [`Which`] is, with its fields as the first two parameters.
-const CHOSEN: &str = "(?1 IS NULL OR alert_id = ?1) AND (?2 IS NULL OR alerter = ?2)";
+/// The condition that [`Which`] is, with its fields as the first three parameters.
+const CHOSEN: &str =
+    "(?1 IS NULL OR alert_id = ?1) AND (?2 IS NULL OR alerter = ?2) AND (?3 IS NULL OR fingerprint = ?3)";
 
 /// One delivery, as people see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,13 +39,15 @@ pub struct Listed {
 /// At most `limit` deliveries in the order of their queues, and how many there are besides.
 pub fn list(connection: &Connection, which: &Which<'_>, limit: usize) -> Result<(Vec<Listed>, u64)> {
     let sql = format!("SELECT count(*) FROM outbox WHERE {CHOSEN}");
-    let all: u64 = connection.query_row(&sql, params![which.id, which.alerter], |row| row.get(0))?;
+    let all: u64 = connection.query_row(&sql, params![which.id, which.alerter, which.fingerprint], |row| {
+        row.get(0)
+    })?;
     let sql = format!(
         "SELECT alerter, state, alert_id, fingerprint, created_ms, tries, error, payload FROM outbox
-         WHERE {CHOSEN} ORDER BY alerter, seq LIMIT ?3"
+         WHERE {CHOSEN} ORDER BY alerter, seq LIMIT ?4"
     );
     let mut statement = connection.prepare(&sql)?;
-    let mut rows = statement.query(params![which.id, which.alerter, limit])?;
+    let mut rows = statement.query(params![which.id, which.alerter, which.fingerprint, limit])?;
     let mut listed = Vec::new();
     while let Some(row) = rows.next()? {
         let payload: String = row.get(7)?;
@@ -74,23 +78,23 @@ pub fn list(connection: &Connection, which: &Which<'_>, limit: usize) -> Result<
 pub fn retry(connection: &Connection, which: &Which<'_>, alerters: &[Arc<str>], now_ms: i64) -> Result<u64> {
     let names: Vec<&str> = alerters.iter().map(|name| &**name).collect();
     let names = serde_json::to_string(&names)?;
-    let living = format!("{CHOSEN} AND alerter IN (SELECT value FROM json_each(?3))");
+    let living = format!("{CHOSEN} AND alerter IN (SELECT value FROM json_each(?4))");
     let last: Option<i64> = connection.query_row("SELECT max(seq) FROM outbox", [], |row| row.get(0))?;
     let waiting = connection.execute(
         &format!("UPDATE outbox SET tries = 0, error = NULL WHERE state = 'queued' AND {living}"),
-        params![which.id, which.alerter, names],
+        params![which.id, which.alerter, which.fingerprint, names],
     )?;
     let again = connection.execute(
         &format!(
             "INSERT INTO outbox (alerter, state, alert_id, fingerprint, severity, created_ms, payload)
-             SELECT alerter, 'queued', alert_id, fingerprint, severity, ?4, payload FROM outbox
+             SELECT alerter, 'queued', alert_id, fingerprint, severity, ?5, payload FROM outbox
              WHERE state != 'queued' AND {living} ORDER BY seq"
         ),
-        params![which.id, which.alerter, names, now_ms],
+        params![which.id, which.alerter, which.fingerprint, names, now_ms],
     )?;
     connection.execute(
-        &format!("DELETE FROM outbox WHERE state != 'queued' AND seq <= ?4 AND {living}"),
-        params![which.id, which.alerter, names, last],
+        &format!("DELETE FROM outbox WHERE state != 'queued' AND seq <= ?5 AND {living}"),
+        params![which.id, which.alerter, which.fingerprint, names, last],
     )?;
     Ok((waiting + again) as u64)
 }
@@ -98,5 +102,15 @@ pub fn retry(connection: &Connection, which: &Which<'_>, alerters: &[Arc<str>], 
 /// Takes deliveries out, whatever their state. Returns how many.
 pub fn take_out(connection: &Connection, which: &Which<'_>) -> Result<u64> {
     let sql = format!("DELETE FROM outbox WHERE {CHOSEN}");
-    Ok(connection.execute(&sql, params![which.id, which.alerter])? as u64)
+    Ok(connection.execute(&sql, params![which.id, which.alerter, which.fingerprint])? as u64)
+}
+
+/// One of the alerts that wait, the newest.
+pub fn payload(connection: &Connection, which: &Which<'_>) -> Result<Option<Alert>> {
+    let sql = format!("SELECT payload FROM outbox WHERE {CHOSEN} ORDER BY seq DESC LIMIT 1");
+    let mut statement = connection.prepare(&sql)?;
+    let mut rows = statement.query(params![which.id, which.alerter, which.fingerprint])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let text: String = row.get(0)?;
+    Ok(serde_json::from_str(&text).ok())
 }
