@@ -1,14 +1,28 @@
 //! The redactor: every text passes here on its way out of the process or into the state.
 //!
 //! There is one call site, [`Redactor::apply`], in `compose`: ids and fingerprints are computed before it, everything
-//! that is stored, sent or shown after it. A redacted value becomes `<name:hash>`, where the hash is short and keyed with
+//! that is stored, sent or shown after it. A redacted value becomes `[name:hash]`, where the hash is short and keyed with
 //! a secret of this host: equal values stay recognisable, and the value cannot be looked up from outside.
+//!
+//! It cannot fail, so that nothing ever leaves unredacted: patterns are compiled when the configuration is checked, and
+//! the time is linear in the text, whatever that holds.
+
+mod key_material;
+mod keys;
+mod pairs;
+mod shapes;
+mod values;
 
 use super::Alert;
+use crate::analyzer::mask::mask;
+use aho_corasick::AhoCorasick;
+use core::ops::Range;
 use hmac::{Hmac, KeyInit, Mac};
-use regex::{Regex, RegexSet};
-use serde_json::Value;
+use pairs::Pairs;
+use regex::Regex;
+use serde_json::{Map, Value};
 use sha2::Sha256;
+use std::collections::BTreeMap;
 
 /// What is redacted.
 #[derive(Debug, Clone)]
@@ -30,71 +44,47 @@ pub enum Set {
     Cards,
 }
 
-/// Words before a value that make it a secret, in keys of any spelling (`apiKey`, `API_KEY`, `db.password`).
-const SECRET_KEY: &str = r"(?:pass(?:word|wd|phrase|code)?|pwd|passwort|secret|token|credentials?|api[-_. ]?key|access[-_. ]?key(?:[-_. ]?id)?|account[-_. ]?key|shared[-_. ]?access[-_. ]?key|private[-_. ]?key|encryption[-_. ]?key|signing[-_. ]?key|client[-_. ]?secret|session[-_. ]?id|sid|otp|cvv|密码|口令|密钥)";
-
-/// Patterns of `secrets`, tried in this order. `{key}` is [`SECRET_KEY`]; the group `value` is what is replaced.
-const SECRETS: &[&str] = &[
-    // Key material over several lines; cut off at the end of the text if its end is missing.
-    r"-----BEGIN (?:[A-Z0-9]+ )*(?:PRIVATE KEY|CERTIFICATE REQUEST|PGP MESSAGE)(?: BLOCK)?-----(?P<value>[\s\S]*?)(?:-----END|\z)",
-    r"(?i)\b(?:proxy-)?authorization[\x22']?\s*[:=]\s*[\x22']?(?:(?:bearer|basic|digest|token|negotiate|aws4-hmac-sha256|apikey)\s+)?(?P<value>[^\s\x22',;][^\r\n\x22']*)",
-    r"(?i)\b(?:set-)?cookie[\x22']?\s*[:=]\s*(?P<value>[^\r\n\x22']+)",
-    // user:password@host in URLs and data source names.
-    r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/:@\x22']*:(?P<value>[^\s/@\x22']+)@",
-    // JSON Web Tokens.
-    r"\b(?P<value>ey[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?)",
-    // Tokens that name their issuer.
-    r"\b(?P<value>(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16})\b",
-    r"\b(?P<value>(?:gh[pousr]_|github_pat_|glpat-|gldt-|npm_|pypi-|dop_v1_|hf_|shpat_|sk_live_|sk_test_|rk_live_|pk_live_|whsec_|sk-|xox[abeoprs]-|xapp-|SG\.|AIza|ya29\.|GOCSPX-|AGE-SECRET-KEY-|eyJhbGci|lin_api_|PMAK-|hvs\.|hvb\.)[A-Za-z0-9_.=-]{10,})",
-    r"\b(?P<value>\d{8,10}:AA[A-Za-z0-9_-]{30,})",
-    r"hooks\.slack\.com/services/(?P<value>[A-Za-z0-9/]+)",
-    r"(?:discord(?:app)?\.com/api/webhooks|open-apis/bot/v2/hook|webhook\.office\.com/webhookb2)/(?P<value>[^\s\x22']+)",
-    // Hashes of passwords: crypt(3).
-    r"(?P<value>\$(?:1|2[abxy]?|5|6|7|y|argon2id?)\$[A-Za-z0-9./$=,+]{8,})",
-    // <password>value</password>
-    r"(?i)<(?:[a-z0-9]+:)?{key}(?:\s[^<>]*)?>(?P<value>[^<]+)<",
-    // key="a value with spaces", also with escaped quotes; then key=value.
-    r"(?i){key}[a-z0-9_]*\\?[\x22']?\s*(?:=>|:=|[:=])\s*\\?\x22(?P<value>[^\x22\\\r\n]+)",
-    r"(?i){key}[a-z0-9_]*\\?[\x22']?\s*(?:=>|:=|[:=])\s*\\?'(?P<value>[^'\\\r\n]+)",
-    r"(?i){key}[a-z0-9_]*\\?[\x22']?(?:\s*(?:=>|:=|=)\s*|:\s*)(?P<value>[^\s\x22'`,;&|<>()\[\]{}]{2,})",
-    // Command lines and SQL.
-    r"(?i)--?{key}[ \t]+(?P<value>[^\s\x22'-][^\s\x22']*)",
-    r"(?i)\b(?:{key})\s+(?:is\s+|was\s+)?['\x22`](?P<value>[^'\x22`\r\n]+)",
-    r"(?i)\bidentified\s+by\s+['\x22](?P<value>[^'\x22\r\n]+)",
-    r"(?i)\bcurl\b[^\r\n]*?\s(?:-u|--user)\s+[^\s:]+:(?P<value>\S+)",
-];
-
-/// A scheme of HTTP authentication and what follows it; words without a digit are words ("basic settings").
-const SCHEME: &str = r"(?i)\b(?:bearer|basic)\s+(?P<value>[a-z0-9+/_.=~-]{8,})";
-
-/// Not one of the words of [`SECRET_KEY`], so that a mask is never taken for a secret itself.
+/// Not one of the keys whose values are redacted, so that a mask is never taken for a secret itself.
 const SECRET: &str = "redacted";
-
-const EMAIL: &str = r"[A-Za-z0-9.!#$%&*+/=?^_`{|}~-]+@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)+";
-const IPV4: &str = r"\b(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)\b";
-const IPV6: &str = r"(?i)(?:\b[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){7}\b|\b(?:[0-9a-f]{1,4}:){1,7}:(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6})?|(?:^|[^\w:>])(?P<value>::(?:[0-9a-f]{1,4}:){0,6}[0-9a-f]{1,4})\b)";
-const CARD: &str = r"\b(?:\d[ -]?){12,18}\d\b";
-
 /// What is left of the hash: enough to see that two values are equal.
 const HASH_HEX_DIGITS: usize = 6;
+/// A value found in one text of an alert is looked for in the others if it is so long …
+const ELSEWHERE_MIN_BYTES: usize = 6;
+/// … and so many are looked for; the patterns find the others where they stand.
+const ELSEWHERE_MAX: usize = 256;
+/// Between the parts of one alert that are read as one text, so that a key over all of them is seen whole; a
+/// noncharacter, which no text of ours contains.
+const SEAM: &str = "\n\u{fdd0}\n";
+const SEAM_MARK: char = '\u{fdd0}';
 
 /// The patterns in force. Without any, texts stay as they are.
 #[derive(Debug, Clone, Default)]
 pub struct Redactor {
     rules: Vec<Rule>,
-    /// The patterns of `rules` as one: most texts hold nothing, and are looked at once.
-    any: Option<RegexSet>,
-    /// A field with such a key is redacted whole.
-    secret_keys: Option<Regex>,
+    /// What rules cannot do without, as one: most texts hold nothing of it, and are looked at once.
+    needles: Option<AhoCorasick>,
+    /// Of each needle, the rule it belongs to.
+    needle_rules: Vec<usize>,
+    /// Only with [`Set::Secrets`].
+    pairs: Option<Pairs>,
     hash_key: Vec<u8>,
 }
 
 #[derive(Debug, Clone)]
 struct Rule {
     name: String,
+    /// One of these is in every match; empty: any text may match.
+    needles: &'static [&'static str],
     regex: Regex,
-    confirm: fn(&str) -> bool,
+    confirm: Confirm,
 }
+
+/// Whether what a pattern found in a text is what it is taken for.
+type Confirm = fn(&str, &Range<usize>) -> bool;
+/// A secret in a text, and the rule's name.
+type Found<'a> = (Range<usize>, &'a str);
+/// Values that were masked, with their masks.
+type Known = BTreeMap<String, String>;
 
 impl Redactor {
     /// `hash_key` is a secret of this host.
@@ -105,34 +95,30 @@ impl Redactor {
         };
         for pattern in patterns {
             match pattern {
-                Pattern::Builtin(Set::Secrets) => {
-                    for pattern in SECRETS {
-                        redactor.add(SECRET, builtin(&pattern.replace("{key}", SECRET_KEY)), anything);
+                Pattern::Builtin(set) => {
+                    redactor.rules.extend(shapes::rules(*set));
+                    if *set == Set::Secrets {
+                        redactor.pairs = Some(Pairs::new());
                     }
-                    redactor.add(SECRET, builtin(SCHEME), has_digit);
-                    redactor.secret_keys = Some(builtin(&format!("(?i)(?:^|[-_. a-z0-9]){SECRET_KEY}$|^{SECRET_KEY}")));
                 }
-                Pattern::Builtin(Set::Emails) => redactor.add("email", builtin(EMAIL), anything),
-                Pattern::Builtin(Set::Ips) => {
-                    redactor.add("ip", builtin(IPV4), anything);
-                    redactor.add("ip", builtin(IPV6), is_ip);
-                }
-                Pattern::Builtin(Set::Cards) => redactor.add("card", builtin(CARD), passes_luhn),
-                Pattern::Own { name, regex } => redactor.add(name, regex.clone(), anything),
+                Pattern::Own { name, regex } => redactor.rules.push(Rule {
+                    name: name.clone(),
+                    needles: &[],
+                    regex: regex.clone(),
+                    confirm: shapes::always,
+                }),
             }
         }
-        let patterns = redactor.rules.iter().map(|rule| rule.regex.as_str());
-        let set = regex::RegexSetBuilder::new(patterns).size_limit(usize::MAX).build();
-        redactor.any = Some(set.expect("each of these patterns has been compiled before"));
+        let of_rules = redactor.rules.iter().enumerate();
+        let pairs: Vec<(usize, &str)> = of_rules
+            .flat_map(|(index, rule)| rule.needles.iter().map(move |needle| (index, *needle)))
+            .collect();
+        let automaton = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .build(pairs.iter().map(|(_, needle)| needle));
+        redactor.needles = Some(automaton.expect("some hundred words make an automaton"));
+        redactor.needle_rules = pairs.into_iter().map(|(index, _)| index).collect();
         redactor
-    }
-
-    fn add(&mut self, name: &str, regex: Regex, confirm: fn(&str) -> bool) {
-        self.rules.push(Rule {
-            name: name.to_string(),
-            regex,
-            confirm,
-        });
     }
 
     /// Replaces what must not be seen in all texts of an alert: text, title, message, template, fields, captures,
@@ -141,136 +127,269 @@ impl Redactor {
         if self.rules.is_empty() {
             return;
         }
+        let mut known = Known::new();
+        self.apply_to_record(alert, &mut known);
         let Alert {
-            text,
             title,
             message,
             template,
             fields,
             detectors,
-            context,
             source,
             ..
         } = alert;
-        let plain = [
-            Some(title),
-            text.as_mut(),
-            message.as_mut(),
-            template.as_mut(),
-            source.as_mut().map(|s| &mut s.path),
-        ];
-        plain.into_iter().flatten().for_each(|text| self.redact(text));
-        // Lines of context are joined, so that a secret over several of them is seen whole.
-        for lines in [&mut context.before, &mut context.after] {
-            let mut joined = lines.join("\n");
-            self.redact(&mut joined);
-            *lines = if lines.is_empty() {
-                Vec::new()
-            } else {
-                joined.split('\n').map(str::to_string).collect()
-            };
+        self.redact_noting(title, &mut known);
+        if let Some(source) = source {
+            self.redact_noting(&mut source.path, &mut known);
         }
-        self.redact_map(fields);
-        detectors
-            .iter_mut()
-            .for_each(|finding| self.redact_map(&mut finding.captures));
+        if let Some(template) = template {
+            *template = self.template(message.as_deref().unwrap_or(""), template);
+        }
+        if let Some(message) = message {
+            self.redact_noting(message, &mut known);
+        }
+        self.redact_map(fields, &mut known);
+        for finding in detectors.iter_mut() {
+            self.redact_map(&mut finding.captures, &mut known);
+        }
+        if !known.is_empty() {
+            hide_elsewhere(alert, &known);
+        }
     }
 
-    fn redact_map(&self, map: &mut serde_json::Map<String, Value>) {
-        for (key, value) in map {
-            match value {
-                Value::String(text) if self.secret_keys.as_ref().is_some_and(|keys| keys.is_match(key)) => {
-                    *text = self.mask(SECRET, text);
-                }
-                other => self.redact_value(other),
+    /// Text and context as one, since a key over several lines may begin in the one and end in the other.
+    fn apply_to_record(&self, alert: &mut Alert, known: &mut Known) {
+        let context = &mut alert.context;
+        let text = alert.text.take();
+        let mut parts = [
+            context.before.join("\n"),
+            text.clone().unwrap_or_default(),
+            context.after.join("\n"),
+        ];
+        for part in parts.iter_mut().filter(|part| part.contains(SEAM_MARK)) {
+            *part = part.replace(SEAM_MARK, "\u{fffd}");
+        }
+        let mut joined = parts.join(SEAM);
+        self.redact_noting(&mut joined, known);
+        let mut parts = joined.split(SEAM);
+        let mut lines = |before: &[String]| match parts.next() {
+            Some(part) if !before.is_empty() => part.split('\n').map(str::to_owned).collect(),
+            _ => Vec::new(),
+        };
+        let before = lines(&context.before);
+        let own = lines(&["text".to_owned()]).join("\n");
+        let after = lines(&context.after);
+        (context.before, context.after) = (before, after);
+        alert.text = text.is_some().then_some(own);
+    }
+
+    fn redact_map(&self, map: &mut Map<String, Value>, known: &mut Known) {
+        let keys: Vec<String> = map.keys().cloned().collect();
+        for key in keys {
+            let secret = self.pairs.is_some() && keys::kind(&key).is_some_and(|kind| kind != keys::Kind::Tokens);
+            if let Some(value) = map.get_mut(&key) {
+                self.redact_value(value, secret, known);
+            }
+            // A key may be a secret too: {"bob@example.org": 3}.
+            let mut shown = key.clone();
+            self.redact_noting(&mut shown, known);
+            if shown != key
+                && let Some(value) = map.shift_remove(&key)
+            {
+                map.insert(shown, value);
             }
         }
     }
 
-    fn redact_value(&self, value: &mut Value) {
+    /// `whole`: it stands under a key that says so.
+    fn redact_value(&self, value: &mut Value, whole: bool, known: &mut Known) {
         match value {
-            Value::String(text) => self.redact(text),
-            Value::Array(items) => items.iter_mut().for_each(|item| self.redact_value(item)),
-            Value::Object(map) => self.redact_map(map),
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            Value::String(text) if whole => {
+                if !values::is_empty_word(text) && !is_mask(text) {
+                    *text = self.masked(SECRET, text, known);
+                }
+            }
+            Value::Number(number) if whole => *value = self.masked(SECRET, &number.to_string(), known).into(),
+            Value::String(text) => self.redact_noting(text, known),
+            Value::Number(number) => {
+                let mut text = number.to_string();
+                let before = text.len();
+                self.redact_noting(&mut text, known);
+                if text.len() != before {
+                    *value = text.into();
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.redact_value(item, whole, known)),
+            Value::Object(map) if whole => map.values_mut().for_each(|item| self.redact_value(item, whole, known)),
+            Value::Object(map) => self.redact_map(map, known),
+            Value::Null | Value::Bool(_) => {}
         }
+    }
+
+    /// The template of a message, both as they were found. In a template a secret may have lost what it is known by
+    /// (`$6$salt$…` its numbers), so that it is made anew of a message that holds one.
+    pub fn template(&self, message: &str, template: &str) -> String {
+        let mut clean = message.to_owned();
+        self.redact(&mut clean);
+        let mut template = if clean == message {
+            template.to_owned()
+        } else {
+            mask(clean.as_bytes())
+        };
+        self.redact(&mut template);
+        template
     }
 
     /// One text, in place.
     pub fn redact(&self, text: &mut String) {
-        let Some(any) = &self.any else { return };
-        for index in any.matches(text) {
-            let rule = &self.rules[index];
-            let mut clean = String::new();
-            let mut copied_to = 0;
-            for captures in rule.regex.captures_iter(text) {
-                let Some(found) = captures.name("value").or_else(|| captures.get(0)) else {
-                    continue;
-                };
-                let value = found.as_str();
-                if is_masked(value) || found.start() < copied_to || !(rule.confirm)(value) {
-                    continue;
-                }
-                clean.push_str(&text[copied_to..found.start()]);
-                clean.push_str(&self.mask(&rule.name, value));
-                copied_to = found.end();
+        self.redact_noting(text, &mut Known::new());
+    }
+
+    fn redact_noting(&self, text: &mut String, known: &mut Known) {
+        let found = self.find(text);
+        if found.is_empty() {
+            return;
+        }
+        let mut clean = String::with_capacity(text.len());
+        let mut copied_to = 0;
+        for (range, name) in found {
+            clean.push_str(&text[copied_to..range.start]);
+            let value = &text[range.clone()];
+            clean.push_str(&self.masked(name, value, known));
+            // What lies over a seam is masked, and the seam stays.
+            for _ in value.matches(SEAM_MARK) {
+                clean.push_str(SEAM);
             }
-            if copied_to > 0 {
-                clean.push_str(&text[copied_to..]);
-                *text = clean;
+            copied_to = range.end;
+        }
+        clean.push_str(&text[copied_to..]);
+        *text = clean;
+    }
+
+    /// All that must not be seen, in order, without overlaps.
+    fn find(&self, text: &str) -> Vec<Found<'_>> {
+        let mut found: Vec<Found<'_>> = Vec::new();
+        if let Some(pairs) = &self.pairs {
+            let mut ranges = Vec::new();
+            key_material::find(text, &mut ranges);
+            pairs.find(text, &mut ranges);
+            found.extend(ranges.into_iter().map(|range| (range, SECRET)));
+        }
+        let mut worth_trying: Vec<bool> = self.rules.iter().map(|rule| rule.needles.is_empty()).collect();
+        for needle in self
+            .needles
+            .iter()
+            .flat_map(|needles| needles.find_overlapping_iter(text))
+        {
+            worth_trying[self.needle_rules[needle.pattern().as_usize()]] = true;
+        }
+        for (rule, _) in self.rules.iter().zip(&worth_trying).filter(|(_, worth)| **worth) {
+            for captures in rule.regex.captures_iter(text) {
+                let value = captures.name("value").or_else(|| captures.get(0));
+                let range = value
+                    .map(|value| value.range())
+                    .filter(|range| (rule.confirm)(text, range));
+                found.extend(range.map(|range| (range, rule.name.as_str())));
+            }
+        }
+        found.retain(|(range, _)| !range.is_empty() && !is_mask(&text[range.clone()]));
+        found.sort_by_key(|(range, _)| (range.start, core::cmp::Reverse(range.end)));
+        let mut apart: Vec<Found<'_>> = Vec::with_capacity(found.len());
+        for (range, name) in found {
+            match apart.last_mut() {
+                Some((last, _)) if range.start < last.end => last.end = last.end.max(range.end),
+                _ => apart.push((range, name)),
+            }
+        }
+        apart
+    }
+
+    fn masked(&self, name: &str, value: &str, known: &mut Known) -> String {
+        let value = value.trim();
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.hash_key).expect("HMAC takes keys of any length");
+        mac.update(value.as_bytes());
+        let hash = mac.finalize().into_bytes();
+        let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let mask = format!("[{name}:{}]", &hex[..HASH_HEX_DIGITS]);
+        if known.len() < ELSEWHERE_MAX {
+            // Of several lines each may stand alone in the context.
+            known.extend(value.lines().map(|line| (line.trim().to_owned(), mask.clone())));
+            known.insert(value.to_owned(), mask.clone());
+        }
+        mask
+    }
+}
+
+/// What was masked in one text of an alert is masked wherever else it stands in it: a rule may have captured it without
+/// the key that told what it is.
+fn hide_elsewhere(alert: &mut Alert, known: &Known) {
+    for finding in &mut alert.detectors {
+        for value in finding.captures.values_mut() {
+            if let Value::String(text) = value
+                && let Some(mask) = known.get(text.trim())
+            {
+                text.clone_from(mask);
             }
         }
     }
+    // Words are left alone: `password=error` must not blacken every error.
+    let telling = |value: &&String| {
+        value.len() >= ELSEWHERE_MIN_BYTES && value.chars().any(|c| !c.is_alphabetic()) && !value.contains('\n')
+    };
+    let values: Vec<&String> = known.keys().filter(telling).collect();
+    let masks: Vec<&String> = values.iter().filter_map(|value| known.get(*value)).collect();
+    let Ok(search) = AhoCorasick::builder()
+        .match_kind(aho_corasick::MatchKind::LeftmostLongest)
+        .build(&values)
+    else {
+        return;
+    };
+    if values.is_empty() {
+        return;
+    }
+    let hide = |text: &mut String| {
+        if search.is_match(text.as_str()) {
+            *text = search.replace_all(text, &masks);
+        }
+    };
+    let Alert {
+        title,
+        text,
+        message,
+        template,
+        fields,
+        detectors,
+        context,
+        source,
+        ..
+    } = alert;
+    hide(title);
+    [text, message, template].into_iter().flatten().for_each(hide);
+    source.iter_mut().for_each(|source| hide(&mut source.path));
+    context.before.iter_mut().chain(&mut context.after).for_each(hide);
+    fields.values_mut().for_each(|value| each_text(value, &hide));
+    detectors
+        .iter_mut()
+        .flat_map(|finding| finding.captures.values_mut())
+        .for_each(|value| each_text(value, &hide));
+}
 
-    fn mask(&self, name: &str, value: &str) -> String {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.hash_key).expect("HMAC takes keys of any length");
-        mac.update(value.as_bytes());
-        let hex: String = mac
-            .finalize()
-            .into_bytes()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        format!("<{name}:{}>", &hex[..HASH_HEX_DIGITS])
+fn each_text(value: &mut Value, change: &dyn Fn(&mut String)) {
+    match value {
+        Value::String(text) => change(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| each_text(item, change)),
+        Value::Object(map) => map.values_mut().for_each(|item| each_text(item, change)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
-/// An earlier pattern was here already.
-fn is_masked(value: &str) -> bool {
-    value.starts_with('<') && value.contains(':')
-}
-
-fn anything(_: &str) -> bool {
-    true
-}
-
-fn has_digit(value: &str) -> bool {
-    value.bytes().any(|byte| byte.is_ascii_digit())
-}
-
-fn is_ip(value: &str) -> bool {
-    value.parse::<core::net::Ipv6Addr>().is_ok()
-}
-
-/// The check digit of ISO/IEC 7812-1.
-fn passes_luhn(value: &str) -> bool {
-    let digits = value.bytes().filter(u8::is_ascii_digit).rev();
-    let sum: u32 = digits
-        .enumerate()
-        .map(|(n, digit)| {
-            let digit = u32::from(digit - b'0');
-            if n % 2 == 0 {
-                digit
-            } else {
-                digit * 2 / 10 + digit * 2 % 10
-            }
-        })
-        .sum();
-    sum.is_multiple_of(10)
-}
-
-fn builtin(pattern: &str) -> Regex {
-    Regex::new(pattern).expect("the built-in patterns are compiled by a test")
+/// `[redacted:3fa9c1]`: somebody was here already.
+fn is_mask(value: &str) -> bool {
+    let inner = value
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']').or(Some(rest)));
+    let hash = inner.and_then(|inner| inner.rsplit_once(':')).map(|(_, hash)| hash);
+    hash.is_some_and(|hash| hash.len() == HASH_HEX_DIGITS && hash.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 #[cfg(test)]

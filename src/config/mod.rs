@@ -75,6 +75,7 @@ pub fn defaults() -> Settings {
         analyzer_threads: 1,
         alert: alert::Settings {
             zone: jiff::tz::TimeZone::system(),
+            redact: vec![alert::redact::Pattern::Builtin(alert::redact::Set::Secrets)],
             ..Default::default()
         },
         alerters: vec![console()],

@@ -95,9 +95,10 @@ impl Keeper {
         let Some(unknown) = found.unknown_mask else {
             return !found.findings.is_empty();
         };
-        let (mut mask, mut title) = (found.template.clone(), found.title.clone());
-        self.composer.redactor.redact(&mut mask);
-        self.composer.redactor.redact(&mut title);
+        let redactor = &self.composer.redactor;
+        let mask = redactor.template(&found.details.message, &found.template);
+        let mut title = found.title.clone();
+        redactor.redact(&mut title);
         let newcomer = Newcomer {
             unknown,
             mask: &mask,

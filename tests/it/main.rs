@@ -17,6 +17,7 @@ mod packaged;
 mod program;
 mod readme;
 mod receiver;
+mod redaction;
 mod same_findings;
 mod scan;
 mod servers;
