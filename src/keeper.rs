@@ -5,6 +5,7 @@
 //! more is taken from the analyzers, what is pending stays in memory, and the commit is tried again.
 
 mod board;
+mod clocks;
 mod commands;
 mod inbox;
 mod inline;
@@ -14,26 +15,34 @@ mod pending;
 mod silences;
 mod status;
 mod telling;
+mod upkeep;
+mod watching;
 
 pub use board::Board;
+pub use clocks::boot_id;
 pub use inbox::{Batch, Inbox, Mark, Message, Outcome};
 pub use status::Status;
 
-use crate::alert::book::{self, Book, Now};
+use crate::alert::book::{Book, Now};
 use crate::alert::silence::Silences;
+use crate::alert::window::FileClock;
+
 use crate::alert::{self, Composer};
 use crate::alerter::courier::{self, Bell};
 use crate::alerter::{self, WhenFull};
+use crate::analyzer::Rule;
 use crate::collector::{FileKey, Opened};
 use crate::metrics::Metrics;
 use crate::state::checkpoints::Checkpoint;
 use crate::state::{RUNNING, State, checkpoints, groups, outbox, recover};
 use anyhow::Result;
+use clocks::now;
 use crossbeam_channel::{Receiver, never, select, select_biased};
 use pending::Pending;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use watching::Watching;
 
 /// Commits of checkpoints alone wait so long for company: flash wears by the write. What is read again after a kill is
 /// bounded by it, and was found to hold nothing.
@@ -52,8 +61,6 @@ const GATHER_MAX: Duration = Duration::from_millis(50);
 const COMMIT_RETRY: Duration = Duration::from_secs(1);
 /// How often `heartbeat` is touched: a third of the age at which a supervisor takes the service for stuck.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(60);
-/// How often `state.db.prev` is written, if anything was committed since.
-const BACKUP_EVERY: Duration = Duration::from_secs(3600);
 
 /// A key of `meta`: the boot in which the state was written.
 pub const BOOT_ID: &str = "boot_id";
@@ -64,6 +71,8 @@ pub struct Parts {
     pub state: State,
     pub composer: Composer,
     pub alert: alert::Settings,
+    /// For thresholds and absences.
+    pub rules: Vec<Rule>,
     /// Labels of each source over the host's.
     pub labels: BTreeMap<Arc<str>, BTreeMap<String, String>>,
     /// Each alerter with its bell.
@@ -87,6 +96,7 @@ pub struct Keeper {
     labels: BTreeMap<Arc<str>, BTreeMap<String, String>>,
     book: Book,
     silences: Silences,
+    watching: Watching,
     files: HashMap<FileKey, File>,
     /// Rows of files that are closed: they may still be told to be forgotten.
     closed_rows: HashMap<FileKey, i64>,
@@ -111,6 +121,7 @@ struct File {
     row: Option<i64>,
     checkpoint: Checkpoint,
     source: Arc<str>,
+    clock: FileClock,
     lag_bytes: u64,
     /// Opened with bytes that nobody has seen yet: until its first batch (or a while, since they may be half a line).
     unread_since: Option<Instant>,
@@ -141,6 +152,7 @@ impl Keeper {
             state,
             composer,
             alert,
+            rules,
             labels,
             alerters,
             metrics,
@@ -148,7 +160,12 @@ impl Keeper {
         } = parts;
         let now = now();
         let boot_id = boot_id();
-        let (groups, carried_over) = pending::load_groups(&state, &boot_id, now)?;
+        let carry_over = clocks::carry_over(&state, &boot_id, now)?;
+        let mut groups = groups::load(state.connection())?;
+        if let Some(carry_over) = carry_over {
+            groups.iter_mut().for_each(|(_, group)| carry_over.group(group));
+        }
+        let watching = Watching::load(&state, &rules, &alert, &composer.host.id, carry_over, now)?;
         let fill = outbox::fill(state.connection())?;
         let queues = alerters
             .into_iter()
@@ -164,13 +181,14 @@ impl Keeper {
             })
             .collect();
         let mut book = Book::new(&alert, groups);
-        if carried_over {
+        if carry_over.is_some() {
             book.touch_all();
         }
         let mut keeper = Self {
             novelty: novelty::Novelty::new(&state, alert.novelty.clone(), board)?,
             book,
             silences: Silences::default(),
+            watching,
             state,
             composer,
             labels,
@@ -229,7 +247,9 @@ impl Keeper {
                 self.handle(message);
             }
             self.publish_known();
+            self.look_at_clock();
             self.let_time_pass();
+            self.watch_absences();
             if self.pending.is_due() {
                 self.commit_or_wait()?;
             }
@@ -302,9 +322,11 @@ impl Keeper {
     }
 
     fn wait(&self) -> Duration {
-        let timer = self
-            .book
-            .next_due_ms()
+        let due = [self.book.next_due_ms(), self.watching.absences.next_due_ms()];
+        let timer = due
+            .into_iter()
+            .flatten()
+            .min()
             .map(|due_ms| Duration::from_millis(due_ms.saturating_sub(now().boot_ms)));
         [timer, self.pending.due_in(), self.silence_left(), Some(HEARTBEAT_EVERY)]
             .into_iter()
@@ -368,6 +390,7 @@ impl Keeper {
             opened,
             found,
             counts,
+            signs,
             resume,
             file_state,
             closed,
@@ -394,6 +417,7 @@ impl Keeper {
             }
             self.count_templates(&source, &counts, observed_at);
         }
+        self.take_signs(file, signs, observed_at);
         let Some(known) = self.files.get_mut(&file) else { return };
         known.checkpoint.resume = resume;
         known.checkpoint.updated_ms = observed_at.as_millisecond();
@@ -432,47 +456,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// Touches `heartbeat`, also when idle or blocked: it says that this thread answers.
-    fn beat(&mut self) {
-        if self.beaten.is_some_and(|at| at.elapsed() < HEARTBEAT_EVERY) {
-            return;
-        }
-        self.beaten = Some(Instant::now());
-        if let Err(error) = std::fs::write(self.state.directory().join("heartbeat"), "") {
-            log::warn!("the heartbeat cannot be written: {error}");
-        }
-    }
-
     fn ring_all(&self) {
         self.queues.iter().for_each(|queue| queue.bell.ring());
     }
-
-    fn back_up_if_due(&mut self) {
-        if self.backed_up.elapsed() < BACKUP_EVERY || self.pending.commits_since_backup == 0 {
-            return;
-        }
-        self.backed_up = Instant::now();
-        self.pending.commits_since_backup = 0;
-        if let Err(error) = self.state.back_up() {
-            log::warn!("{error:#}");
-        }
-    }
-}
-
-/// Both clocks of an alert's life.
-fn now() -> Now {
-    let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    let since_boot_ms =
-        u64::try_from(boot.tv_sec).unwrap_or(0) * 1000 + u64::try_from(boot.tv_nsec).unwrap_or(0) / 1_000_000;
-    Now {
-        boot_ms: book::BEFORE_BOOT_MS + since_boot_ms,
-        wall: jiff::Timestamp::now(),
-    }
-}
-
-/// Which boot clock readings belong to; empty where the kernel does not tell.
-pub fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map(|id| id.trim().to_string())
-        .unwrap_or_default()
 }

@@ -8,7 +8,7 @@ mod withheld;
 
 pub use withheld::Withheld;
 
-use super::{Alert, Reason, Settings, Status, id};
+use super::{Alert, Reason, Settings, Status, absence, clock, id};
 use crate::record::Level;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -95,7 +95,7 @@ pub struct Book {
 }
 
 impl Book {
-    /// `groups` are those of the state; their clock readings have been carried over to this boot by [`carry_over`].
+    /// `groups` are those of the state; their clock readings have been carried over to this boot by [`CarryOver`].
     pub fn new(settings: &Settings, groups: impl IntoIterator<Item = (Key, Group)>) -> Self {
         let mut book = Self::default();
         book.set_timing(settings);
@@ -134,11 +134,11 @@ impl Book {
             Some(group) if group.firing => self.go_on(group, alert, now),
             Some(group) => (
                 fire(alert, now, group.gap_ms),
-                Some((1, alert.id.clone(), Status::Firing, Reason::Again)),
+                Some((alert.count, alert.id.clone(), Status::Firing, Reason::Again)),
             ),
             None => (
                 fire(alert, now, 0),
-                Some((1, alert.id.clone(), Status::Firing, Reason::New)),
+                Some((alert.count, alert.id.clone(), Status::Firing, Reason::New)),
             ),
         };
         let said = said.map(|(count, id, status, reason)| say(&key, &group, count, id, status, reason));
@@ -293,17 +293,36 @@ impl Book {
     }
 }
 
-/// Carries clock readings of an earlier boot over to this one by the wall clock, if that is sane; else its timers start
-/// again now.
-pub fn carry_over(group: &mut Group, written: Now, now: Now) {
-    let away_ms = now.wall.as_millisecond() - written.wall.as_millisecond();
-    let away_ms = u64::try_from(away_ms).unwrap_or(0);
-    let shift = |then: u64| {
+/// How clock readings of an earlier boot are carried over to this one: by the wall clock, if it was and is possible;
+/// else timers start again now.
+#[derive(Debug, Clone, Copy)]
+pub struct CarryOver {
+    pub written: Now,
+    pub now: Now,
+}
+
+impl CarryOver {
+    /// A reading of that boot as one of this.
+    pub fn reading(&self, then_ms: u64) -> u64 {
+        let Self { written, now } = self;
+        if !clock::is_possible(written.wall) || !clock::is_possible(now.wall) {
+            return now.boot_ms;
+        }
+        let away_ms = now.wall.as_millisecond() - written.wall.as_millisecond();
+        let away_ms = u64::try_from(away_ms).unwrap_or(0);
         now.boot_ms
-            .saturating_sub(written.boot_ms.saturating_sub(then).saturating_add(away_ms))
-    };
-    group.last_said_ms = shift(group.last_said_ms);
-    group.last_seen_ms = shift(group.last_seen_ms);
+            .saturating_sub(written.boot_ms.saturating_sub(then_ms).saturating_add(away_ms))
+    }
+
+    pub fn group(&self, group: &mut Group) {
+        group.last_said_ms = self.reading(group.last_said_ms);
+        group.last_seen_ms = self.reading(group.last_seen_ms);
+    }
+
+    pub fn absence(&self, life: &mut absence::Life) {
+        life.last_said_ms = self.reading(life.last_said_ms);
+        life.last_seen_ms = self.reading(life.last_seen_ms);
+    }
 }
 
 fn fire(alert: &Alert, now: Now, gap_ms: u64) -> Group {
@@ -311,7 +330,7 @@ fn fire(alert: &Alert, now: Now, gap_ms: u64) -> Group {
         firing_id: alert.id.clone(),
         firing: true,
         severity: alert.severity,
-        count: 1,
+        count: alert.count,
         unsaid: 0,
         ordinal: 0,
         first_seen: alert.first_seen,
@@ -364,7 +383,7 @@ impl Said {
     }
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -1,6 +1,7 @@
 //! From an exceptional record to the alert that tells of it: ids first, then redaction, then nothing else.
 
 use super::redact::Redactor;
+use super::render::Wording;
 use super::{Alert, Context, FINGERPRINT_VERSION, Host, Kind, Reason, SCHEMA, SourcePlace, Status, id};
 use crate::analyzer::{AnalyzerKind, Exceptional, Finding};
 use crate::record;
@@ -11,6 +12,8 @@ use std::collections::BTreeMap;
 pub struct Composer {
     pub host: Host,
     pub redactor: Redactor,
+    /// Of what we say ourselves.
+    pub wording: Wording,
 }
 
 /// The file an alert speaks of.

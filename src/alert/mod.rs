@@ -3,7 +3,9 @@
 //! [`Alert`] is the JSON of the contract, field by field: sent by webhook and Kafka, printed by `console` and `scan`,
 //! stored in the outbox. Fields are added, never removed or renamed.
 
+pub mod absence;
 pub mod book;
+pub mod clock;
 pub mod compose;
 pub mod familiar;
 pub mod id;
@@ -15,6 +17,8 @@ pub mod render;
 pub mod route;
 pub mod silence;
 pub mod template;
+pub mod tidings;
+pub mod window;
 
 pub use compose::{Composer, Origin};
 pub use news::News;
@@ -158,6 +162,8 @@ pub struct Settings {
     pub host_labels: BTreeMap<String, String>,
     pub context_before_lines: usize,
     pub context_after_lines: usize,
+    /// How long a finding waits for the lines after it, unless it is fatal or somebody wants each record.
+    pub context_wait: Duration,
     /// An alert that goes on is said again after so long.
     pub repeat_after: Duration,
     /// Silence after which an alert is resolved.
@@ -178,6 +184,7 @@ impl Default for Settings {
             host_labels: BTreeMap::new(),
             context_before_lines: 5,
             context_after_lines: 5,
+            context_wait: Duration::from_millis(500),
             repeat_after: Duration::from_secs(4 * 3600),
             resolve_after: Duration::from_secs(30 * 60),
             silences: Vec::new(),

@@ -11,11 +11,12 @@ mod words;
 pub use clean::{clean, cut, cut_bytes, one_line};
 pub use words::Language;
 
-use super::{Alert, Kind, Status};
+use super::{Alert, Kind, Status, tidings};
 use crate::analyzer::{AnalyzerKind, Finding};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::fmt::Write as _;
+use std::time::Duration;
 use words::Words;
 
 /// Zone and language of the texts around log lines.
@@ -75,7 +76,10 @@ pub fn facts(alert: &Alert, wording: &Wording) -> Vec<Fact> {
     add(words.host, alert.host.name.clone());
     if let Some(source) = &alert.source {
         add(words.source, source.name.clone());
-        add(words.place, place(source));
+        let place = place(source);
+        if !place.is_empty() {
+            add(words.place, place);
+        }
     }
     if alert.count > 1 || alert.status != Status::Firing {
         let since = format!(
@@ -85,7 +89,11 @@ pub fn facts(alert: &Alert, wording: &Wording) -> Vec<Fact> {
         );
         add(words.count, format!("{} ({since})", alert.count));
     }
-    let found_by: Vec<String> = alert.detectors.iter().map(|finding| found_by(finding, words)).collect();
+    let found_by: Vec<String> = alert
+        .detectors
+        .iter()
+        .map(|finding| found_by(finding, wording.language))
+        .collect();
     if !found_by.is_empty() {
         add(words.found_by, found_by.join(", "));
     }
@@ -165,13 +173,15 @@ pub fn time(at: Timestamp, zone: &TimeZone) -> String {
 /// `/var/log/app.log:120-147`; by offset where the line is not known.
 fn place(source: &super::SourcePlace) -> String {
     match (source.first_line, source.last_line) {
+        _ if source.path.is_empty() => String::new(),
         (Some(first), Some(last)) if last > first => format!("{}:{first}-{last}", source.path),
         (Some(first), _) => format!("{}:{first}", source.path),
         (None, _) => format!("{} @{}", source.path, source.offset),
     }
 }
 
-fn found_by(finding: &Finding, words: &Words) -> String {
+fn found_by(finding: &Finding, language: Language) -> String {
+    let words = Words::of(language);
     let mut text = match finding.analyzer {
         AnalyzerKind::Level => words.by_level,
         AnalyzerKind::Rule => words.by_rule,
@@ -181,6 +191,10 @@ fn found_by(finding: &Finding, words: &Words) -> String {
     .to_owned();
     if let Some(name) = &finding.name {
         _ = write!(text, " {name}");
+    }
+    if let Some(counted) = &finding.counted {
+        let within = tidings::span(Duration::from_millis(counted.within_ms), language);
+        _ = write!(text, " {} × / {within}", counted.matches);
     }
     if let Some(confidence) = finding.confidence {
         _ = write!(text, " {:.0} %", confidence * 100.0);

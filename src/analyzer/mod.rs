@@ -3,6 +3,7 @@
 //! `level` and `rules` are built in; a record that nobody finds anything in is not kept. What spans files (thresholds,
 //! absence, novelty, grouping) is `alert`'s.
 
+mod context;
 pub mod electra;
 pub mod fingerprint;
 pub mod level;
@@ -36,6 +37,19 @@ pub struct Finding {
     pub score: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// Of a rule with a threshold: how often it matched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted: Option<Counted>,
+}
+
+/// `matches` within the window that ends with the record; `per` names the capture whose value they share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    pub matches: u64,
+    pub at_least: u32,
+    pub within_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per: Option<String>,
 }
 
 impl Finding {
@@ -49,6 +63,7 @@ impl Finding {
             confidence: None,
             score: None,
             model: None,
+            counted: None,
         }
     }
 }
@@ -102,6 +117,17 @@ pub struct Ignore {
     pub pattern: regex::bytes::Regex,
     /// Empty: all sources.
     pub sources: Vec<Arc<str>>,
+}
+
+/// Matches of a rule with `absent_for`, none farther from the last than that: no finding, but what silence is counted from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sign {
+    pub rule: Arc<str>,
+    /// Of the first of them; all else is of the last.
+    pub since: Option<jiff::Timestamp>,
+    pub offset: u64,
+    pub end_offset: u64,
+    pub timestamp: Option<jiff::Timestamp>,
 }
 
 /// A record that at least one analyzer found exceptional, kept: what the keeper turns into alerts. Not yet redacted.

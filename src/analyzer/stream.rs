@@ -4,22 +4,20 @@
 //! outcome depends on the bytes alone, not on their chunking; what was judged before a restart is not reported again,
 //! what was open is.
 
+use super::context::{Window, keep_tail};
 use super::prefilter::Prefilter;
 use super::template::{Counts, Known, Look, Tally};
-use super::{Exceptional, Finding, Settings, fingerprint, level, rules::Rules};
+use super::{Exceptional, Finding, Rule, Settings, Sign, fingerprint, level, rules::Rules};
 use crate::collector::{Chunk, Resume};
 use crate::record::assemble::OddCounts;
 use crate::record::{self, Assembler, Details, Level, Record};
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
-/// What is kept of the bytes before a chunk, so that context can be cut out of it.
-const HISTORY_MAX_BYTES: usize = 8 * 1024;
 /// Of so much of a file every line is looked at, so that its format is known, before lines are left out.
 const LOOKED_AT_MIN_BYTES: usize = 64 * 1024;
-/// A line of context is cut here.
-const CONTEXT_LINE_MAX_BYTES: usize = 2 * 1024;
 
 /// What one source's analyzers are: built once per source and configuration, shared by its files.
 #[derive(Debug)]
@@ -63,13 +61,23 @@ impl Analyzers {
             .filter(|_| self.alert_at.is_none() && !self.wants_all)
     }
 
-    /// All opinions of one record, and the severity they come to.
-    fn judge(&self, record: &Record<'_>, details: &mut dyn FnMut() -> Details) -> Option<(Vec<Finding>, Level)> {
+    /// All opinions of one record, and the severity they come to. A match whose absence is watched is no opinion: it
+    /// goes to `signs`.
+    fn judge(
+        &self,
+        record: &Record<'_>,
+        details: &mut dyn FnMut() -> Details,
+        signs: &mut Vec<Sign>,
+    ) -> Option<(Vec<Finding>, Level)> {
         #[cfg(test)]
         watch("judge", record.text);
         let mut findings: Vec<Finding> = level::analyze(record, self.alert_at).into_iter().collect();
         let mut overriding = None;
         for (finding, rule) in self.rules.analyze(record.body, details) {
+            if rule.absent_for.is_some() {
+                note_sign(signs, rule, record, details().timestamp);
+                continue;
+            }
             if rule.overrides {
                 overriding = overriding.max(Some(rule.severity));
             }
@@ -119,6 +127,11 @@ pub struct Stream {
 #[derive(Debug)]
 struct Position {
     analyzers: Arc<Analyzers>,
+    /// How long a finding waits for the lines after it.
+    wait_ms: u64,
+    waiting: Vec<Waiting>,
+    signs: Vec<Sign>,
+    now_ms: u64,
     /// End of what was fed.
     end_offset: u64,
     /// What an earlier life has already reported: starts below that are not listed.
@@ -131,6 +144,13 @@ struct Position {
     tally: Option<Tally>,
 }
 
+/// A finding whose lines after it have not all come: it is as open as a record is, so that a kill has it read again.
+#[derive(Debug)]
+struct Waiting {
+    found: Box<Exceptional>,
+    until_ms: u64,
+}
+
 impl Stream {
     pub fn new(analyzers: Arc<Analyzers>, settings: record::Settings, resume: &Resume) -> Self {
         let line = resume.line.unwrap_or(1);
@@ -138,6 +158,10 @@ impl Stream {
             assembler: Assembler::new(settings, line, &resume.format),
             position: Position {
                 analyzers,
+                wait_ms: 0,
+                waiting: Vec::new(),
+                signs: Vec::new(),
+                now_ms: 0,
                 end_offset: resume.offset,
                 reported_to: resume.committed_to,
                 open_before: resume.open_starts.clone(),
@@ -148,6 +172,12 @@ impl Stream {
             history: VecDeque::new(),
             looked_at: 0,
         }
+    }
+
+    /// Findings wait so long for the lines after them, but for fatal ones. By default they do not.
+    pub fn waiting_for_context(mut self, wait: Duration) -> Self {
+        self.position.wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        self
     }
 
     /// New analyzers from here on (reload).
@@ -176,10 +206,13 @@ impl Stream {
         position.now = now;
         #[cfg(test)]
         watch("feed", &chunk.bytes);
+        position.now_ms = now_ms;
         let window = Window {
             history: history.make_contiguous(),
-            chunk,
+            offset: chunk.offset,
+            bytes: &chunk.bytes,
         };
+        position.look_after(&window, &mut sink);
         assembler.follow(chunk.newline);
         let analyzers = position.analyzers.clone();
         // Who looks up every mask looks at every line.
@@ -188,7 +221,7 @@ impl Stream {
             let cut = chunk.cut && lines.end == chunk.bytes.len();
             let offset = chunk.offset + lines.start as u64;
             assembler.feed(&chunk.bytes[lines], offset, cut, now_ms, |record, reader| {
-                position.see(&record, reader, Some(&window), sink);
+                position.see(&record, reader, &window, 0, sink);
             });
         };
         let settled = *looked_at >= LOOKED_AT_MIN_BYTES && assembler.takes_lines_alone();
@@ -207,30 +240,68 @@ impl Stream {
         keep_tail(history, &chunk.bytes);
     }
 
-    /// Closes records that have been silent for long enough.
+    /// Closes records that have been silent for long enough, and hands on what has waited for its context so long.
     pub fn close_silent(&mut self, now_ms: u64, mut sink: impl FnMut(Seen<'_>)) {
-        let Self {
-            assembler, position, ..
-        } = self;
-        assembler.close_silent(now_ms, |record, reader| position.see(&record, reader, None, &mut sink));
+        let waited_ms = self.assembler.flush_ms();
+        self.at_end(now_ms, |assembler, position, window| {
+            position.hand_on(|waiting| waiting.until_ms <= now_ms, &mut sink);
+            assembler.close_silent(now_ms, |record, reader| {
+                position.see(&record, reader, window, waited_ms, &mut sink);
+            });
+        });
     }
 
     /// Closes everything: the file has ended for good.
     pub fn close_all(&mut self, mut sink: impl FnMut(Seen<'_>)) {
+        self.at_end(self.position.now_ms, |assembler, position, window| {
+            position.hand_on(|_| true, &mut sink);
+            assembler.close_all(|record, reader| position.see(&record, reader, window, u64::MAX, &mut sink));
+        });
+    }
+
+    /// Works where no more has come: all there is stands in the history.
+    fn at_end(&mut self, now_ms: u64, work: impl FnOnce(&mut Assembler, &mut Position, &Window<'_>)) {
         let Self {
-            assembler, position, ..
+            assembler,
+            position,
+            history,
+            looked_at: _,
         } = self;
-        assembler.close_all(|record, reader| position.see(&record, reader, None, &mut sink));
+        position.now_ms = now_ms;
+        let window = Window {
+            history: history.make_contiguous(),
+            offset: position.end_offset,
+            bytes: &[],
+        };
+        work(assembler, position, &window);
     }
 
     pub fn next_close_ms(&self) -> Option<u64> {
-        self.assembler.next_close_ms()
+        let waiting = self.position.waiting.iter().map(|waiting| waiting.until_ms);
+        waiting.chain(self.assembler.next_close_ms()).min()
+    }
+
+    /// The last match of each rule whose absence is watched, since the last call.
+    pub fn take_signs(&mut self) -> Vec<Sign> {
+        std::mem::take(&mut self.position.signs)
     }
 
     /// Where a restart goes on.
     pub fn resume(&self) -> Resume {
         let end = self.position.end_offset;
+        let waiting = &self.position.waiting;
         let mut open_starts = self.assembler.open_starts();
+        let first_open = open_starts.first().copied().unwrap_or(end);
+        let first_waiting = waiting
+            .iter()
+            .map(|waiting| &waiting.found.place)
+            .min_by_key(|place| place.offset);
+        let line = match first_waiting {
+            Some(place) if place.offset < first_open => place.first_line,
+            Some(_) | None => self.assembler.resume_line(),
+        };
+        open_starts.extend(waiting.iter().map(|waiting| waiting.found.place.offset));
+        open_starts.sort_unstable();
         // Records that were open before this start and are not read again yet are still to be reported: without them a
         // kill between the first checkpoint and their chunk would lose them.
         open_starts.extend(self.position.open_before.iter().filter(|start| **start >= end));
@@ -238,14 +309,18 @@ impl Stream {
             offset: open_starts.first().map_or(end, |first| end.min(*first)),
             committed_to: end.max(self.position.reported_to),
             open_starts,
-            line: self.position.lines_known.then(|| self.assembler.resume_line()),
+            line: self.position.lines_known.then_some(line),
             format: self.assembler.format_name().to_string(),
         }
     }
 
     /// No record with a lower `order` is still to come.
     pub fn next_order(&self) -> u64 {
-        self.assembler.lowest_open_order().unwrap_or(u64::MAX)
+        let waiting = self.position.waiting.iter().map(|waiting| waiting.found.place.order);
+        waiting
+            .chain(self.assembler.lowest_open_order())
+            .min()
+            .unwrap_or(u64::MAX)
     }
 
     pub fn take_odd_counts(&mut self) -> OddCounts {
@@ -258,7 +333,8 @@ impl Position {
         &mut self,
         record: &Record<'_>,
         reader: &record::format::LineReader,
-        window: Option<&Window<'_>>,
+        window: &Window<'_>,
+        waited_ms: u64,
         sink: &mut impl FnMut(Seen<'_>),
     ) {
         let start = record.place.offset;
@@ -267,7 +343,7 @@ impl Position {
         }
         let now = self.now;
         let details = || reader.details(record.text, record.body, now);
-        let judged = self.analyzers.judge(record, &mut || details());
+        let judged = self.analyzers.judge(record, &mut || details(), &mut self.signs);
         let look = match &mut self.tally {
             Some(tally) => tally.look(reader.message(record)),
             None => Look::Familiar,
@@ -286,23 +362,73 @@ impl Position {
                 ignored: ignored && judged.is_some(),
             });
         }
-        let is_found = judged.is_some();
         let (findings, severity) = judged.unwrap_or((Vec::new(), Level::Info));
         let mut kept = keep(record, details(), findings, severity);
         kept.unknown_mask = unknown_mask;
         if !self.lines_known {
             kept.line_numbers_known = false;
         }
-        if let Some(window) = window {
-            kept.before = window.before(start, self.analyzers.before_lines);
-            kept.after = window.after(record.place.end_offset, self.analyzers.after_lines);
-        }
-        let kept = Box::new(kept);
-        sink(if is_found {
-            Seen::Exceptional(kept)
+        kept.before = window.before(start, self.analyzers.before_lines);
+        kept.after = window.after(record.place.end_offset, self.analyzers.after_lines);
+        let found = Box::new(kept);
+        let left_ms = self.wait_ms.saturating_sub(waited_ms);
+        if left_ms > 0 && severity < Level::Fatal && found.after.len() < self.analyzers.after_lines {
+            let until_ms = self.now_ms.saturating_add(left_ms);
+            self.waiting.push(Waiting { found, until_ms });
         } else {
-            Seen::Unfamiliar(kept)
-        });
+            sink(seen_of(found));
+        }
+    }
+
+    /// New lines: those that findings wait for are among them.
+    fn look_after(&mut self, window: &Window<'_>, sink: &mut impl FnMut(Seen<'_>)) {
+        let after_lines = self.analyzers.after_lines;
+        for Waiting { found, .. } in &mut self.waiting {
+            let missing = after_lines.saturating_sub(found.after.len());
+            found.after.extend(window.first(missing));
+        }
+        let now_ms = self.now_ms;
+        self.hand_on(
+            |waiting| waiting.until_ms <= now_ms || waiting.found.after.len() >= after_lines,
+            sink,
+        );
+    }
+
+    fn hand_on(&mut self, ready: impl Fn(&Waiting) -> bool, sink: &mut impl FnMut(Seen<'_>)) {
+        for Waiting { mut found, .. } in self.waiting.extract_if(.., |waiting| ready(waiting)) {
+            if let Some(unknown) = &mut found.unknown_mask {
+                // The records before it have been counted with their own chunk.
+                unknown.number = 0;
+            }
+            sink(seen_of(found));
+        }
+    }
+}
+
+fn seen_of(found: Box<Exceptional>) -> Seen<'static> {
+    match found.findings.is_empty() {
+        false => Seen::Exceptional(found),
+        true => Seen::Unfamiliar(found),
+    }
+}
+
+/// Matches that follow each other within `absent_for` are one run: where it ends is what counts.
+fn note_sign(signs: &mut Vec<Sign>, rule: &Rule, record: &Record<'_>, timestamp: Option<jiff::Timestamp>) {
+    let sign = Sign {
+        rule: rule.name.clone(),
+        since: timestamp,
+        offset: record.place.offset,
+        end_offset: record.place.end_offset,
+        timestamp,
+    };
+    let last = signs.iter_mut().rfind(|last| last.rule == rule.name);
+    let gap = |last: &Sign| Some(timestamp?.duration_since(last.timestamp?).unsigned_abs());
+    match last {
+        Some(last) if gap(last).is_none_or(|gap| Some(gap) <= rule.absent_for) => {
+            let since = last.since;
+            *last = Sign { since, ..sign };
+        }
+        Some(_) | None => signs.push(sign),
     }
 }
 
@@ -367,67 +493,6 @@ fn skim(bytes: &[u8], prefilter: &Prefilter, mut take: impl FnMut(u64, Range<usi
     let rest = &bytes[from..];
     let unended = rest.last().is_some_and(|&last| last != b'\n');
     take(lines(rest) + u64::from(unended), bytes.len()..bytes.len());
-}
-
-/// Keeps the end of what went by, for the context of what comes.
-fn keep_tail(history: &mut VecDeque<u8>, bytes: &[u8]) {
-    let tail = &bytes[bytes.len().saturating_sub(HISTORY_MAX_BYTES)..];
-    let excess = (history.len() + tail.len()).saturating_sub(HISTORY_MAX_BYTES);
-    history.drain(..excess.min(history.len()));
-    history.extend(tail);
-}
-
-/// The bytes around a record: those of its chunk, and the tail of what came before.
-struct Window<'a> {
-    history: &'a [u8],
-    chunk: &'a Chunk,
-}
-
-impl Window<'_> {
-    /// Up to `count` lines before `offset`, oldest first.
-    fn before(&self, offset: u64, count: usize) -> Vec<String> {
-        let in_chunk = offset
-            .checked_sub(self.chunk.offset)
-            .map(|n| usize::try_from(n).unwrap_or(usize::MAX));
-        let (older, newer) = match in_chunk {
-            Some(end) => (self.history, &self.chunk.bytes[..end.min(self.chunk.bytes.len())]),
-            None => {
-                let missing = usize::try_from(self.chunk.offset - offset).unwrap_or(usize::MAX);
-                (&self.history[..self.history.len().saturating_sub(missing)], &[][..])
-            }
-        };
-        let mut lines: Vec<String> = lines_backwards(newer).take(count).map(context_line).collect();
-        let missing = count - lines.len();
-        lines.extend(lines_backwards(older).take(missing).map(context_line));
-        lines.reverse();
-        lines
-    }
-
-    /// Up to `count` lines from `offset` on, as far as this chunk holds them.
-    fn after(&self, offset: u64, count: usize) -> Vec<String> {
-        let start = offset
-            .checked_sub(self.chunk.offset)
-            .and_then(|n| usize::try_from(n).ok());
-        let rest = start
-            .and_then(|start| self.chunk.bytes.get(start..))
-            .unwrap_or_default();
-        rest.split_inclusive(|&byte| byte == b'\n')
-            .take(count)
-            .map(context_line)
-            .collect()
-    }
-}
-
-fn lines_backwards(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    let empty = bytes.is_empty();
-    bytes.rsplit(|&byte| byte == b'\n').filter(move |_| !empty)
-}
-
-fn context_line(line: &[u8]) -> String {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    String::from_utf8_lossy(&line[..line.len().min(CONTEXT_LINE_MAX_BYTES)]).into_owned()
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ use crate::alert;
 use crate::alert::render::{Language, Wording};
 use crate::record::Level;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -34,7 +35,8 @@ pub(super) const OUTBOX_DEFAULT_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Lines of context are kept in memory for each open file.
 const CONTEXT_LINES_MAX: usize = 100;
-/// A delivery waits for its context no longer than a person would.
+/// A finding waits for its context no longer than a person would.
+const CONTEXT_WAIT_MAX: Duration = Duration::from_secs(60);
 const THREADS_MAX: usize = 64;
 
 /// Keys (`*` for each item of a list) that are refused until they are built, but for the values named, which ask for
@@ -42,10 +44,6 @@ const THREADS_MAX: usize = 64;
 const NOT_BUILT: &[(&str, &[&str])] = &[
     ("sources.*.journald", &[]),
     ("sources.*.stdin", &[]),
-    ("analyzers.rules.*.at_least", &[]),
-    ("analyzers.rules.*.within", &[]),
-    ("analyzers.rules.*.per", &[]),
-    ("analyzers.rules.*.absent_for", &[]),
     ("analyzers.ai.engine", &["off"]),
     ("analyzers.ai.service_urls", &[]),
     ("analyzers.ai.ai_service_url", &[]),
@@ -58,7 +56,6 @@ const NOT_BUILT: &[(&str, &[&str])] = &[
     ("analyzers.ai.severity", &[]),
     ("analyzers.ai.model", &[]),
     ("ai_service_url", &[]),
-    ("alerts.context.wait", &["0s", "0ms", "0"]),
     ("alerts.quiet", &[]),
     ("alerts.heartbeat", &["off"]),
     ("alerters.*.max_per_minute", &[]),
@@ -212,6 +209,7 @@ fn alerts(alerts: file::Alerts, host: file::Host, inputs: &mut Inputs) -> alert:
             CONTEXT_LINES_MAX,
             inputs,
         ),
+        context_wait: context_wait(&context.wait, default.context_wait, inputs),
         repeat_after: positive(&alerts.repeat_after, default.repeat_after, inputs),
         resolve_after: positive(&alerts.resolve_after, default.resolve_after, inputs),
         // They name sources and rules: see `check`.
@@ -225,6 +223,13 @@ fn alerts(alerts: file::Alerts, host: file::Host, inputs: &mut Inputs) -> alert:
     }
 }
 
+fn context_wait(key: &Key<Span>, default: Duration, inputs: &mut Inputs) -> Duration {
+    if let Some((at, _)) = key.placed().filter(|(_, wait)| wait.0 > CONTEXT_WAIT_MAX) {
+        inputs.fault(at, "is more than 60s", "nobody should wait longer for an alert");
+    }
+    span(key, default)
+}
+
 fn span(key: &Key<Span>, default: Duration) -> Duration {
     key.get().map_or(default, |span| span.0)
 }
@@ -236,7 +241,7 @@ fn positive(key: &Key<Span>, default: Duration, inputs: &mut Inputs) -> Duration
     span(key, default)
 }
 
-fn at_most(key: &Key<usize>, default: usize, min: usize, max: usize, inputs: &mut Inputs) -> usize {
+fn at_most<T: Copy + PartialOrd + Display>(key: &Key<T>, default: T, min: T, max: T, inputs: &mut Inputs) -> T {
     if let Some((at, value)) = key.placed().filter(|(_, value)| !(min..=max).contains(*value)) {
         inputs.fault(at, format!("{value} is not between {min} and {max}"), "");
     }

@@ -51,9 +51,10 @@ pub fn describe(settings: &Settings) -> String {
     out.line(
         "",
         &format!(
-            "with {} lines before and {} after, times in {}",
+            "with {} lines before and {} after, for which it waits {}, times in {}",
             alert.context_before_lines,
             alert.context_after_lines,
+            say_span(alert.context_wait),
             zone_name(&alert.zone)
         ),
     );
@@ -169,11 +170,26 @@ fn rule_meaning(rule: &Rule) -> String {
         ""
     };
     let pattern = quoted(rule.pattern.as_str());
+    let fields = fields.concat();
+    let sources = in_sources(&rule.sources);
+    if let Some(absent_for) = rule.absent_for {
+        let absent_for = say_span(absent_for);
+        return format!(
+            "{} if {pattern} does not match{fields} in {sources} for {absent_for}, from the last match on",
+            rule.severity
+        );
+    }
+    let often = rule.threshold.as_ref().map_or_else(String::new, |threshold| {
+        let per = threshold
+            .per
+            .as_ref()
+            .map_or_else(String::new, |per| format!(", for each {per} of its own"));
+        let within = say_span(threshold.within);
+        format!(" at least {} times within {within}{per};", threshold.at_least)
+    });
     format!(
-        "{} where {pattern} matches{} in {}{lowers}",
-        rule.severity,
-        fields.concat(),
-        in_sources(&rule.sources)
+        "{} where {pattern} matches{fields}{often} in {sources}{lowers}",
+        rule.severity
     )
 }
 

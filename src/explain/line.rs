@@ -7,7 +7,8 @@ use crate::analyzer::why::{self, Why};
 use crate::collector::{Globs, archive, lines};
 use crate::config::{self, Settings};
 use crate::record::{self, Details, Level, Record};
-use crate::scan::drive::{Chunks, from_beginning, limits_of, with_byte_order_mark};
+use crate::scan::chunks::{Chunks, limits_of};
+use crate::scan::drive::{from_beginning, with_byte_order_mark};
 use crate::scan::input;
 use crate::state;
 use anyhow::{Context, Result, bail};
@@ -175,6 +176,7 @@ impl<'s> Driver<'s> {
         let composer = Composer {
             host: Host::default(),
             redactor: Redactor::new(&self.settings.alert.redact, redaction_key(self.settings).as_bytes()),
+            wording: crate::alert::render::Wording::default(),
         };
         LineSaid {
             source: self.source.map(|source| source.collector.name.to_string()),

@@ -1,8 +1,8 @@
 //! What wakes the keeper: batches from the analyzers, and what comes back from couriers and people.
 
 use super::Status;
-use crate::analyzer::Exceptional;
 use crate::analyzer::template::Counts;
+use crate::analyzer::{Exceptional, Sign};
 use crate::collector::{FileKey, FileState, Opened, Resume, Row};
 use crate::command::Command;
 use crossbeam_channel::Sender;
@@ -18,6 +18,8 @@ pub struct Batch {
     pub found: Vec<Exceptional>,
     /// How often each mask was seen.
     pub counts: Counts,
+    /// Matches of rules whose absence is watched.
+    pub signs: Vec<Sign>,
     /// Where a restart goes on after this batch.
     pub resume: Resume,
     /// Identity and ledger, where they have changed.

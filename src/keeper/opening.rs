@@ -1,6 +1,7 @@
 //! A file that is read from now on: compared with what the state holds of it, so that only news are written and told.
 
 use super::{File, Keeper, now};
+use crate::alert::window::FileClock;
 use crate::collector::{FileKey, Opened};
 use crate::state::checkpoints::{self, Checkpoint};
 use std::time::Instant;
@@ -41,6 +42,7 @@ impl Keeper {
                 row,
                 checkpoint,
                 source,
+                clock: FileClock::default(),
                 lag_bytes: 0,
                 unread_since: unread.then(Instant::now),
                 closed: false,

@@ -2,8 +2,8 @@
 
 use super::silences::write_silences;
 use super::{
-    CHECKPOINT_AGE_MAX, COMMIT_RETRY, File, FileKey, Keeper, Mark, Now, Queue, WhenFull, book, checkpoints, groups,
-    outbox, status,
+    CHECKPOINT_AGE_MAX, COMMIT_RETRY, File, FileKey, Keeper, Mark, Now, Queue, WhenFull, checkpoints, groups, outbox,
+    status,
 };
 use crate::alert::Alert;
 use crate::alert::book::{Group, Key};
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The row of `meta` that says on which clocks the groups' times were written.
-const CLOCKS: &str = "clocks";
+pub(super) const CLOCKS: &str = "clocks";
 
 /// A row of the history to be.
 #[derive(Debug)]
@@ -127,6 +127,7 @@ impl Keeper {
             Durability::Full
         };
         let (lives, forgotten) = self.book.take_changes();
+        let watched = self.watching.take_changes();
         let now = super::now();
         let Self {
             state,
@@ -143,7 +144,8 @@ impl Keeper {
             let rows = write_files(connection, pending, files, closed_rows)?;
             novelty.write(connection)?;
             write_groups(connection, &pending.begins, &lives, &forgotten)?;
-            if !lives.is_empty() {
+            watched.write(connection)?;
+            if !lives.is_empty() || watched.has_times() {
                 write_clocks(connection, boot_id, now)?;
             }
             for (key, value) in &pending.notes {
@@ -160,6 +162,7 @@ impl Keeper {
                 Ok(())
             }
             Err(error) => {
+                self.watching.put_back(watched);
                 self.book
                     .put_back_changes(lives.into_iter().map(|(key, _)| key), forgotten);
                 Err(error)
@@ -349,23 +352,4 @@ fn write_groups(
 fn write_clocks(connection: &Connection, boot_id: &str, now: Now) -> Result<()> {
     let value = serde_json::to_string(&(boot_id, now.boot_ms, now.wall))?;
     put_meta(connection, CLOCKS, Some(&value))
-}
-
-/// The groups of the state, and whether their clock readings were carried over because another boot wrote them.
-pub fn load_groups(state: &State, boot_id: &str, now: Now) -> Result<(Vec<(Key, Group)>, bool)> {
-    let mut groups = groups::load(state.connection())?;
-    let clocks: Option<(String, u64, jiff::Timestamp)> = state
-        .meta(CLOCKS)?
-        .map(|value| serde_json::from_str(&value))
-        .transpose()?;
-    let mut carried_over = false;
-    if let Some((written_boot, boot_ms, wall)) = clocks
-        && written_boot != boot_id
-    {
-        carried_over = true;
-        groups
-            .iter_mut()
-            .for_each(|(_, group)| book::carry_over(group, Now { boot_ms, wall }, now));
-    }
-    Ok((groups, carried_over))
 }

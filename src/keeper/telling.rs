@@ -2,44 +2,89 @@
 
 use super::{Keeper, now};
 use crate::alert::book::Said;
-use crate::alert::{self, News, Origin};
+use crate::alert::window::Judged;
+use crate::alert::{self, Alert, News, Origin};
 use crate::alerter;
 use crate::analyzer::Exceptional;
 use crate::collector::{FileKey, FileState};
 use crate::record::Level;
 use crate::state::outbox;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 impl Keeper {
     /// One exceptional record: an alert for those who want each, and a turn of its group's life for the others.
     pub(super) fn tell(&mut self, file: FileKey, exceptional: Exceptional, observed_at: jiff::Timestamp) {
-        let Some(known) = self.files.get(&file) else { return };
-        let source = known.source.clone();
+        self.pending.note_life();
+        let Some(known) = self.files.get_mut(&file) else { return };
+        let at_ms = known.clock.tick(exceptional.details.timestamp, observed_at);
+        match self.watching.windows.judge(exceptional, at_ms) {
+            Judged::Below => {}
+            Judged::Plain(found) => {
+                let Some((source, alert)) = self.compose(file, found, observed_at) else {
+                    return;
+                };
+                let silenced = self.tell_each(&alert);
+                self.tell_grouped(&source, alert, silenced);
+            }
+            Judged::Reached { whole, plain, alerts } => {
+                let silenced = match self.compose(file, *whole, observed_at) {
+                    Some((_, alert)) => self.tell_each(&alert),
+                    None => return,
+                };
+                if let Some((source, alert)) = plain.and_then(|plain| self.compose(file, *plain, observed_at)) {
+                    self.tell_grouped(&source, alert, silenced);
+                }
+                for reached in alerts {
+                    let Some((source, mut alert)) = self.compose(file, reached.found, observed_at) else {
+                        continue;
+                    };
+                    // Those that led to it are told with the firing.
+                    (alert.count, alert.first_seen) = (reached.matches, alert.first_seen.min(reached.since));
+                    self.tell_grouped(&source, alert, silenced);
+                }
+            }
+        }
+    }
+
+    /// For those who want each record, unless it is silenced; whether it is.
+    fn tell_each(&mut self, alert: &Alert) -> bool {
+        let silenced = self.silence_record(alert);
+        if !silenced {
+            self.push(alert, Some(alerter::Send::Each));
+        }
+        silenced
+    }
+
+    fn compose(&self, file: FileKey, found: Exceptional, observed_at: jiff::Timestamp) -> Option<(Arc<str>, Alert)> {
+        let known = self.files.get(&file)?;
         let path = known.checkpoint.path.to_string_lossy();
         let none = BTreeMap::new();
         let origin = Origin {
-            source: &source,
+            source: &known.source,
             path: &path,
             file_id: known.checkpoint.file_state.id.as_deref().unwrap_or(&path),
-            labels: self.labels.get(&source).unwrap_or(&none),
+            labels: self.labels.get(&known.source).unwrap_or(&none),
         };
         #[cfg(test)]
-        crate::analyzer::stream::watch("tell", exceptional.text.as_bytes());
-        let alert = self.composer.compose(exceptional, origin, observed_at);
-        let silenced = self.silence_record(&alert);
-        if !silenced {
-            self.push(&alert, Some(alerter::Send::Each));
-        }
-        let said = self.book.observe(&source, &alert, now());
+        crate::analyzer::stream::watch("tell", found.text.as_bytes());
+        let mut alert = self.composer.compose(found, origin, observed_at);
+        alert.clock_suspect = self.watching.clock.is_suspect(now(), alert.timestamp);
+        Some((known.source.clone(), alert))
+    }
+
+    /// A record's turn in the life of its group.
+    fn tell_grouped(&mut self, source: &Arc<str>, alert: Alert, silenced: bool) {
+        let said = self.book.observe(source, &alert, now());
         let said = if silenced {
             said
         } else {
-            self.book.hear(&source, &alert.fingerprint, said, now())
+            self.book.hear(source, &alert.fingerprint, said, now())
         };
         if let Some(said) = said {
+            let observed_at = alert.observed_at;
             self.say(&said, alert, observed_at);
         }
-        self.pending.note_life();
     }
 
     /// Bytes that were lost since the last batch of a file: each loss is an alert of its own.

@@ -179,7 +179,8 @@ impl Assembler {
         }
     }
 
-    fn flush_ms(&self) -> u64 {
+    /// Silence that closes a record.
+    pub fn flush_ms(&self) -> u64 {
         u64::try_from(self.settings.flush_after.as_millis()).unwrap_or(u64::MAX)
     }
 

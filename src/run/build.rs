@@ -20,7 +20,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Chunks on their way to one analyzer: enough to keep it busy while the disk answers, at 256 KiB each.
 const EVENTS_PER_ANALYZER: usize = 3;
@@ -74,6 +74,7 @@ impl Service {
             state,
             composer,
             labels: labels(&settings),
+            rules: settings.analyzer.rules.clone(),
             alert: settings.alert,
             alerters: settings.alerters.into_iter().zip(bells).collect(),
             metrics: metrics.clone(),
@@ -178,6 +179,12 @@ pub(super) fn composer(state: &mut State, settings: &Settings) -> Result<Compose
     Ok(Composer {
         host: Host { id, name },
         redactor: Redactor::new(&settings.alert.redact, key.as_bytes()),
+        // The same for all alerters: it is `alerts.language` and `alerts.time_zone`.
+        wording: settings
+            .alerters
+            .first()
+            .map(|alerter| alerter.wording.clone())
+            .unwrap_or_default(),
     })
 }
 
@@ -270,6 +277,16 @@ fn couriers(
 }
 
 pub(super) fn source_parts(settings: &Settings) -> BTreeMap<Arc<str>, SourceParts> {
+    // Who wants each record wants it as it comes.
+    let each = settings
+        .alerters
+        .iter()
+        .any(|alerter| alerter.send == alerter::Send::Each);
+    let context_wait = if each {
+        Duration::ZERO
+    } else {
+        settings.alert.context_wait
+    };
     let parts = |source: &config::Source| {
         let name = source.collector.name.clone();
         let (before, after) = (settings.alert.context_before_lines, settings.alert.context_after_lines);
@@ -281,7 +298,12 @@ pub(super) fn source_parts(settings: &Settings) -> BTreeMap<Arc<str>, SourcePart
             after,
         ));
         let record: record::Settings = source.record.clone();
-        (name, SourceParts { analyzers, record })
+        let parts = SourceParts {
+            analyzers,
+            record,
+            context_wait,
+        };
+        (name, parts)
     };
     settings.sources.iter().map(parts).collect()
 }

@@ -9,6 +9,7 @@
 mod memory;
 
 use super::build;
+use crate::alert::Composer;
 use crate::alerter::courier;
 use crate::analyzer::Exceptional;
 use crate::analyzer::stream::{Seen, Stream};
@@ -61,19 +62,7 @@ pub fn read(
     let (events, _never_read) = bounded(1);
     let (_spent, spent) = bounded(1);
     let (mut collector, _stop) = build::collector(&mut state, settings, options, &composer.host, vec![events], spent)?;
-    let bells = settings
-        .alerters
-        .iter()
-        .map(|alerter| (alerter.clone(), courier::bell().0));
-    let mut keeper = Keeper::new(crate::keeper::Parts {
-        state,
-        composer,
-        alert: settings.alert.clone(),
-        labels: build::labels(settings),
-        alerters: bells.collect(),
-        metrics: metrics.clone(),
-        board: Arc::default(),
-    })?;
+    let mut keeper = keeper(state, composer, settings, metrics)?;
     let mut found = collector.first_sight();
     found.retain(|opened| opened.row.is_some_and(|row| suspects.contains(&row)));
     keeper.adopt(found.clone(), &[])?;
@@ -102,6 +91,24 @@ pub fn read(
     let mut state = keeper.into_state();
     memory.save(&mut state)?;
     Ok(state)
+}
+
+/// A keeper whose couriers are not there yet.
+fn keeper(state: State, composer: Composer, settings: &Settings, metrics: &Arc<Metrics>) -> Result<Keeper> {
+    let bells = settings
+        .alerters
+        .iter()
+        .map(|alerter| (alerter.clone(), courier::bell().0));
+    Keeper::new(crate::keeper::Parts {
+        state,
+        composer,
+        alert: settings.alert.clone(),
+        labels: build::labels(settings),
+        rules: settings.analyzer.rules.clone(),
+        alerters: bells.collect(),
+        metrics: metrics.clone(),
+        board: Arc::default(),
+    })
 }
 
 struct Reading<'a> {
@@ -270,6 +277,7 @@ impl Reading<'_> {
             opened: None,
             found,
             counts: file.stream.take_counts(),
+            signs: file.stream.take_signs(),
             resume: file.stream.resume(),
             file_state,
             closed: false,

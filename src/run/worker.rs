@@ -19,6 +19,8 @@ const IDLE: Duration = Duration::from_secs(24 * 3600);
 pub struct SourceParts {
     pub analyzers: Arc<Analyzers>,
     pub record: record::Settings,
+    /// How long a finding waits for the lines after it.
+    pub context_wait: Duration,
 }
 
 /// What happens to open records when the events end.
@@ -109,7 +111,8 @@ impl Worker {
         let Some(parts) = self.sources.get(&opened.source) else {
             return Ok(());
         };
-        let stream = Stream::new(parts.analyzers.clone(), parts.record.clone(), &opened.resume);
+        let stream = Stream::new(parts.analyzers.clone(), parts.record.clone(), &opened.resume)
+            .waiting_for_context(parts.context_wait);
         let (key, source) = (opened.file, opened.source.clone());
         let mut file = File {
             source,
@@ -219,6 +222,7 @@ impl Worker {
             opened: file.opened.take(),
             found,
             counts: file.stream.take_counts(),
+            signs: file.stream.take_signs(),
             resume: file.stream.resume(),
             file_state,
             closed,

@@ -4,25 +4,23 @@
 //! time is the log's: a record without a time of its own has that of its neighbours, and the file's only where these
 //! have none either.
 
+use super::across::Across;
+use super::chunks::{Chunks, chunk_of, limits_of};
 use super::input::{self, Input, InputPlace, SAMPLE_BYTES};
-use super::novelty::Novelty;
 use super::plan::{Plan, PlannedSource};
 use super::report::Span;
-use crate::alert::{Alert, Origin, id};
-use crate::analyzer::Exceptional;
+use crate::alert::window::FileClock;
+use crate::alert::{Alert, Origin, absence, id};
 use crate::analyzer::stream::{Analyzers, Seen, Stream, keep};
-use crate::collector::lines::{self, Cut, Limits, Newline};
-use crate::collector::{Chunk, FileKey, Resume, archive};
+use crate::analyzer::{Exceptional, Sign};
+use crate::collector::{Resume, archive};
 use crate::record::{self, Level};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-/// Read at once.
-const CHUNK_BYTES: usize = 256 * 1024;
-/// So much of a file's end is looked at for its last time stamp.
-const TAIL_BYTES: usize = 8 * 1024;
 /// So many records of a file's beginning are looked at for its first time stamp.
 const HEAD_RECORDS: u32 = 50;
 
@@ -74,7 +72,7 @@ pub trait Sink {
 ///
 /// # Errors
 /// What broke it off: reading (what was found before has been handed on), or the sink.
-pub fn scan(input: &Input, plan: &Plan, novelty: &mut Novelty, sink: &mut dyn Sink) -> Result<FileTotals, Interrupted> {
+pub fn scan(input: &Input, plan: &Plan, across: &mut Across, sink: &mut dyn Sink) -> Result<FileTotals, Interrupted> {
     let read_bytes = Arc::new(AtomicU64::new(0));
     let raw = input::open(&input.place).map_err(Interrupted::Reading)?;
     let raw = Counted {
@@ -99,17 +97,23 @@ pub fn scan(input: &Input, plan: &Plan, novelty: &mut Novelty, sink: &mut dyn Si
     let settings = with_byte_order_mark(&source.record, &sample);
     let mut chunks = Chunks::new(io::Cursor::new(sample.clone()).chain(reader), limits_of(&settings));
     let mut stream = Stream::new(source.analyzers.clone(), settings.clone(), &from_beginning(""));
-    novelty
+    across
+        .novelty
         .known(&source.name)
         .into_iter()
         .for_each(|known| stream.set_known(known));
-    let mut visit = Visit::new(input, plan, source, settings, &sample, novelty, sink);
+    if let InputPlace::File(_) = input.place {
+        // All of it is there: what is found at the end of a chunk waits for the next one.
+        stream = stream.waiting_for_context(Duration::MAX);
+    }
+    let mut visit = Visit::new(input, plan, source, settings, &sample, across, sink);
     while let Some(chunk) = chunks.read().map_err(Interrupted::Reading)? {
         visit.totals.bytes = chunk.end_offset;
         visit.totals.lines += memchr::memchr_iter(b'\n', &chunk.bytes).count() as u64;
         visit.totals.lines += u64::from(!chunk.bytes.ends_with(b"\n"));
         let now = visit.now;
         stream.feed(&chunk, 0, now, |seen| visit.see(seen));
+        visit.note_signs(stream.take_signs());
         visit.format = stream.resume().format;
         visit.count(&mut stream);
         visit.hand_on(stream.next_order());
@@ -122,11 +126,13 @@ pub fn scan(input: &Input, plan: &Plan, novelty: &mut Novelty, sink: &mut dyn Si
     }
     stream.close_all(|seen| visit.see(seen));
     visit.count(&mut stream);
+    visit.note_signs(stream.take_signs());
     visit.hand_on(u64::MAX);
     visit.check()?;
     if let Some(last) = visit.last_stamp(chunks.tail()) {
         visit.totals.span.add(last);
     }
+    visit.across.has_read(&visit.source.name, visit.totals.span);
     Ok(visit.totals)
 }
 
@@ -147,18 +153,6 @@ pub fn with_byte_order_mark(settings: &record::Settings, sample: &[u8]) -> recor
         settings.encodings = vec![encoding];
     }
     settings
-}
-
-pub fn limits_of(settings: &record::Settings) -> Limits {
-    let newline = match settings.encodings.first() {
-        Some(&encoding) if encoding == encoding_rs::UTF_16LE => Newline::Utf16Le,
-        Some(&encoding) if encoding == encoding_rs::UTF_16BE => Newline::Utf16Be,
-        Some(_) | None => Newline::Byte,
-    };
-    Limits {
-        newline,
-        max_line_bytes: settings.max_record_bytes,
-    }
 }
 
 /// Counts what is read through it.
@@ -191,7 +185,8 @@ struct Visit<'a> {
     /// Found, with the order of their records: where streams interleave, an earlier record may still be open.
     waiting: Vec<(u64, Item)>,
     failed: Option<io::Error>,
-    novelty: &'a mut Novelty,
+    clock: FileClock,
+    across: &'a mut Across,
     sink: &'a mut dyn Sink,
 }
 
@@ -202,7 +197,7 @@ impl<'a> Visit<'a> {
         source: &'a PlannedSource,
         settings: record::Settings,
         sample: &[u8],
-        novelty: &'a mut Novelty,
+        across: &'a mut Across,
         sink: &'a mut dyn Sink,
     ) -> Self {
         let metadata = match &input.place {
@@ -226,7 +221,8 @@ impl<'a> Visit<'a> {
             latest: None,
             waiting: Vec::new(),
             failed: None,
-            novelty,
+            clock: FileClock::default(),
+            across,
             sink,
         }
     }
@@ -236,14 +232,13 @@ impl<'a> Visit<'a> {
             return;
         }
         match seen {
-            Seen::Exceptional(mut found) | Seen::Unfamiliar(mut found) => {
+            Seen::Exceptional(found) | Seen::Unfamiliar(found) => {
                 let at = self.time_of(&found);
-                let exceptional = self.novelty.weigh(&self.source.name, &self.path, &mut found, at);
-                if !exceptional && !self.plan.all {
+                let Some((found, exceptional)) = self.weigh(*found, at) else {
                     return;
-                }
+                };
                 let (severity, order) = (exceptional.then_some(found.severity), found.place.order);
-                let alert = self.compose(*found, at);
+                let alert = self.compose(found, at);
                 let item = match severity {
                     Some(_) => Item::Exceptional,
                     None => Item::Unremarkable,
@@ -303,11 +298,40 @@ impl<'a> Visit<'a> {
     /// What was looked up since the last chunk is counted, and the next one knows more.
     fn count(&mut self, stream: &mut Stream) {
         let at = self.latest.unwrap_or(self.now);
-        let known = self.novelty.count(&self.source.name, &stream.take_counts(), at);
+        let known = self.across.novelty.count(&self.source.name, &stream.take_counts(), at);
         known.into_iter().for_each(|known| stream.set_known(known));
     }
 
-    fn compose(&mut self, found: Exceptional, at: jiff::Timestamp) -> Alert {
+    /// What of a record counts, and whether it is exceptional by it; none: it is not wanted.
+    fn weigh(&mut self, mut found: Exceptional, at: jiff::Timestamp) -> Option<(Exceptional, bool)> {
+        let (source, path) = (&self.source.name, &self.path);
+        let exceptional = self.across.novelty.weigh(source, path, &mut found, at);
+        if !exceptional {
+            return self.plan.all.then_some((found, false));
+        }
+        let at_ms = self.clock.tick(Some(at), at);
+        let found = self.across.judge(found, at_ms)?;
+        Some((found, true))
+    }
+
+    fn note_signs(&mut self, signs: Vec<Sign>) {
+        for sign in signs {
+            let Some(at) = sign.timestamp.or(self.latest) else {
+                continue;
+            };
+            let last = absence::Match {
+                file_id: self.file_id.clone(),
+                source: self.source.name.to_string(),
+                path: self.path.to_string(),
+                offset: sign.offset,
+                end_offset: sign.end_offset,
+                at,
+            };
+            self.across.matched(&sign.rule, sign.since.unwrap_or(at), last);
+        }
+    }
+
+    fn compose(&self, found: Exceptional, at: jiff::Timestamp) -> Alert {
         let origin = Origin {
             source: &self.source.name,
             path: &self.path,
@@ -352,120 +376,6 @@ impl<'a> Visit<'a> {
         self.failed
             .take()
             .map_or(Ok(()), |error| Err(Interrupted::Writing(error)))
-    }
-}
-
-fn chunk_of(bytes: Vec<u8>, newline: Newline, offset: u64, cut: bool) -> Chunk {
-    Chunk {
-        file: FileKey(0),
-        offset,
-        end_offset: offset + bytes.len() as u64,
-        bytes,
-        newline,
-        cut,
-        lag_bytes: 0,
-        file_state: None,
-    }
-}
-
-/// Cuts what is read into chunks of whole lines, as the collector does.
-#[derive(Debug)]
-pub struct Chunks<R> {
-    reader: R,
-    limits: Limits,
-    /// Read, and not handed on yet.
-    buffer: Vec<u8>,
-    /// Of the buffer's first byte.
-    offset: u64,
-    /// The buffer begins within the rest of a line that was cut.
-    skipping: bool,
-    ended: bool,
-    spare: Vec<u8>,
-    tail: Vec<u8>,
-}
-
-impl<R: Read> Chunks<R> {
-    pub fn new(reader: R, limits: Limits) -> Self {
-        Self {
-            reader,
-            limits,
-            buffer: Vec::new(),
-            offset: 0,
-            skipping: false,
-            ended: false,
-            spare: Vec::new(),
-            tail: Vec::new(),
-        }
-    }
-
-    /// The next run of whole lines; the last one of a file may lack its newline. None: the end.
-    pub fn read(&mut self) -> io::Result<Option<Chunk>> {
-        loop {
-            let found = lines::cut(&self.buffer, self.limits, self.skipping, self.ended);
-            self.skipping = found.skipping;
-            if found.start < found.end {
-                return Ok(Some(self.hand_on(found)));
-            }
-            self.drop_front(found.next);
-            if !self.ended {
-                self.read_more()?;
-            } else if found.next == 0 {
-                return Ok(None);
-            }
-        }
-    }
-
-    fn read_more(&mut self) -> io::Result<()> {
-        let capacity = CHUNK_BYTES.max(self.limits.window_bytes());
-        if self.buffer.len() >= capacity {
-            // All of it is NULs (anything else would have been cut): what a power cut or a truncation left.
-            self.drop_front(self.buffer.len() - self.buffer.len() % self.limits.newline.width());
-        }
-        let length = self.buffer.len();
-        self.buffer.resize(capacity, 0);
-        let read = self.reader.read(&mut self.buffer[length..]);
-        self.buffer.truncate(length + read.as_ref().map_or(0, |&more| more));
-        match read {
-            Ok(more) => self.ended = more == 0,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-        Ok(())
-    }
-
-    fn drop_front(&mut self, length: usize) {
-        self.buffer.drain(..length);
-        self.offset += length as u64;
-    }
-
-    fn hand_on(&mut self, found: Cut) -> Chunk {
-        let mut bytes = std::mem::replace(&mut self.buffer, std::mem::take(&mut self.spare));
-        self.buffer.clear();
-        self.buffer.extend_from_slice(&bytes[found.next..]);
-        bytes.truncate(found.end);
-        bytes.drain(..found.start);
-        let chunk = Chunk {
-            end_offset: self.offset + found.next as u64,
-            ..chunk_of(bytes, self.limits.newline, self.offset + found.start as u64, found.cut)
-        };
-        self.offset = chunk.end_offset;
-        chunk
-    }
-
-    /// Takes a chunk's buffer back.
-    pub fn recycle(&mut self, chunk: Chunk) {
-        self.tail.clear();
-        self.tail
-            .extend_from_slice(&chunk.bytes[chunk.bytes.len().saturating_sub(TAIL_BYTES)..]);
-        self.spare = chunk.bytes;
-    }
-
-    /// Whole lines at the end of what was read.
-    fn tail(&self) -> &[u8] {
-        match self.limits.newline.first_end(&self.tail) {
-            Some(end) if self.tail.len() >= TAIL_BYTES => &self.tail[end..],
-            Some(_) | None => &self.tail,
-        }
     }
 }
 

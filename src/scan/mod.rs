@@ -4,6 +4,8 @@
 //! to `err`, and the rest is scanned. Memory does not grow with what is read: `drive` holds one chunk and the open
 //! records of one file, `report` is bounded. A closed pipe ends the scan and is not an error.
 
+pub mod across;
+pub mod chunks;
 pub mod drive;
 pub mod html;
 pub mod input;
@@ -20,6 +22,7 @@ pub use terminal::Terminal;
 
 use crate::config;
 use crate::record::Level;
+use across::Across;
 use anyhow::Context;
 use drive::{Interrupted, Item};
 use input::{Input, InputPlace, Trouble};
@@ -154,10 +157,10 @@ impl Scan<'_> {
     /// Reads all inputs one after the other. Files that cannot be read become troubles.
     fn read_all(&mut self, plan: &Plan, inputs: &[Input], troubles: &mut Vec<Trouble>) -> io::Result<()> {
         let started = Instant::now();
-        let mut novelty = Novelty::new(plan.novelty.clone());
+        let mut across = Across::new(&plan.rules, Novelty::new(plan.novelty.clone()));
         for input in inputs {
             self.streaming = input.place == InputPlace::Stdin;
-            match drive::scan(input, plan, &mut novelty, self) {
+            match drive::scan(input, plan, &mut across, self) {
                 Ok(totals) if totals.skipped => self.totals.skipped_files += 1,
                 Ok(totals) => self.totals.add(&totals),
                 Err(Interrupted::Writing(error)) => return Err(error),
@@ -165,7 +168,10 @@ impl Scan<'_> {
             }
             self.progress.file_done(input.size_bytes);
         }
-        self.shown = novelty.shown();
+        self.shown = across.novelty.shown();
+        for alert in across.absences(plan) {
+            drive::Sink::take(self, Item::Exceptional(Box::new(alert)))?;
+        }
         self.totals.seconds = started.elapsed().as_secs_f64();
         self.progress.clear(self.err)
     }

@@ -5,6 +5,7 @@ use super::ScanOptions;
 use super::input::InputPlace;
 use crate::alert::redact::Redactor;
 use crate::alert::{self, Composer, Host};
+use crate::analyzer::Rule;
 use crate::analyzer::stream::Analyzers;
 use crate::config;
 use crate::record::{self, Level};
@@ -28,6 +29,8 @@ pub struct Plan {
     since: Option<jiff::Timestamp>,
     until: Option<jiff::Timestamp>,
     pub all: bool,
+    pub rules: Vec<Rule>,
+    host_labels: BTreeMap<String, String>,
 }
 
 /// One source of the configuration, as far as a scan needs it.
@@ -95,17 +98,21 @@ impl Plan {
                 globset::GlobSet::empty(),
             ),
             sources,
-            composer: Composer {
-                host: host(settings),
-                redactor: Redactor::new(&settings.alert.redact, &hash_key()),
-            },
+            composer: composer(settings),
             novelty: settings.alert.novelty.clone(),
             now,
             min_severity: options.min_severity,
             since: options.since,
             until: options.until,
             all: options.all && options.json,
+            rules: settings.analyzer.rules.clone(),
+            host_labels: settings.alert.host_labels.clone(),
         })
+    }
+
+    /// On what is of no source.
+    pub fn host_labels(&self) -> &BTreeMap<String, String> {
+        &self.host_labels
     }
 
     /// The source of the configuration that would read this file, if any.
@@ -125,6 +132,15 @@ impl Plan {
         severity.is_none_or(|severity| self.min_severity.is_none_or(|least| severity >= least))
             && self.since.is_none_or(|since| at >= since)
             && self.until.is_none_or(|until| at < until)
+    }
+}
+
+fn composer(settings: &config::Settings) -> Composer {
+    let wording = settings.alerters.first().map(|alerter| alerter.wording.clone());
+    Composer {
+        host: host(settings),
+        wording: wording.unwrap_or_default(),
+        redactor: Redactor::new(&settings.alert.redact, &hash_key()),
     }
 }
 

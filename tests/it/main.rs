@@ -9,6 +9,7 @@ mod crash;
 mod email;
 mod explain;
 mod kafka;
+mod life;
 mod losses;
 mod model;
 mod novelty;

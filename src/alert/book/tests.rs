@@ -194,7 +194,11 @@ fn after_a_reboot_timers_go_on_by_the_wall_clock() {
         boot_ms: BEFORE_BOOT_MS + minutes * MINUTE_MS,
         wall: at(19 + minutes).wall,
     };
-    carry_over(&mut groups[0].1, at(0), up(1));
+    CarryOver {
+        written: at(0),
+        now: up(1),
+    }
+    .group(&mut groups[0].1);
     let mut book = Book::new(&settings(), groups);
     assert_eq!(due(&mut book, up(10)), []);
     assert_eq!(due(&mut book, up(11)).len(), 1, "thirty minutes after it was seen");

@@ -44,6 +44,7 @@ pub(crate) fn alert() -> Alert {
             confidence: None,
             score: None,
             model: None,
+            counted: None,
         }],
         fields: serde_json::Map::new(),
         context: Context {

@@ -84,20 +84,22 @@ proptest! {
     fn restarts_at_any_line_lose_nothing_and_repeat_nothing(
         picks in prop::collection::vec(0..LINES.len(), 1..60),
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+        waits in any::<bool>(),
     ) {
         let lines: Vec<String> = picks.iter().map(|&n| format!("{}\n", LINES[n])).collect();
         let log = lines.concat().into_bytes();
         let mut ends: Vec<usize> = cuts.iter().map(|cut| lines[..cut.index(lines.len())].concat().len()).collect();
         ends.sort_unstable();
         ends.push(log.len());
+        let wait = Duration::from_secs(if waits { 1 } else { 0 });
         let (mut found, mut resume) = (Vec::new(), Resume { line: Some(1), ..Resume::default() });
         for end in ends {
             let start = usize::try_from(resume.offset).unwrap();
-            let mut life = stream(&resume);
+            let mut life = stream(&resume).waiting_for_context(wait);
             feed(&mut life, &log[start..end.max(start)], resume.offset, &mut found);
             resume = life.resume();
         }
-        let mut life = stream(&resume);
+        let mut life = stream(&resume).waiting_for_context(wait);
         let start = usize::try_from(resume.offset).unwrap();
         feed(&mut life, &log[start..], resume.offset, &mut found);
         life.close_all(|seen| said(seen, &mut found));
@@ -222,4 +224,69 @@ fn lines_that_no_rule_can_match_are_left_out_and_nothing_else() {
     for chunk_bytes in [1024, 8 * 1024, 256 * 1024] {
         assert_eq!(said_by_rules(log, chunk_bytes, false), expected, "{chunk_bytes}");
     }
+}
+
+/// Offsets of what was found, with the lines after each.
+fn afters(stream: &mut Stream, drive: impl FnOnce(&mut Stream, &mut dyn FnMut(Seen<'_>))) -> Vec<(u64, Vec<String>)> {
+    let mut found = Vec::new();
+    drive(stream, &mut |seen| {
+        if let Seen::Exceptional(exceptional) = seen {
+            found.push((exceptional.place.offset, exceptional.after));
+        }
+    });
+    found
+}
+
+const BROKEN: &[u8] = b"2026-11-23 06:00:01,000 ERROR broken\n2026-11-23 06:00:02,000 INFO one\n";
+
+#[test]
+fn a_finding_waits_for_the_lines_after_it_and_no_longer_than_asked() {
+    let mut stream = stream(&Resume::default()).waiting_for_context(Duration::from_millis(500));
+    let fed = afters(&mut stream, |stream, sink| {
+        stream.feed(&chunk(BROKEN, 0), 100, jiff::Timestamp::UNIX_EPOCH, sink)
+    });
+    assert_eq!(fed, []);
+    assert_eq!(stream.next_close_ms(), Some(600));
+    let open = stream.resume();
+    assert_eq!((open.offset, open.open_starts[0]), (0, 0), "a kill has it read again");
+    let more = b"2026-11-23 06:00:03,000 INFO two\n2026-11-23 06:00:04,000 INFO three\n";
+    let more = chunk(more, BROKEN.len() as u64);
+    let fed = afters(&mut stream, |stream, sink| {
+        stream.feed(&more, 200, jiff::Timestamp::UNIX_EPOCH, sink)
+    });
+    let lines = ["2026-11-23 06:00:02,000 INFO one", "2026-11-23 06:00:03,000 INFO two"];
+    assert_eq!(fed, [(0, lines.map(str::to_owned).to_vec())]);
+}
+
+#[test]
+fn what_never_comes_is_not_waited_for_for_ever_and_fatal_ones_do_not_wait() {
+    let mut one = stream(&Resume::default()).waiting_for_context(Duration::from_millis(500));
+    afters(&mut one, |stream, sink| {
+        stream.feed(&chunk(BROKEN, 0), 100, jiff::Timestamp::UNIX_EPOCH, sink)
+    });
+    assert_eq!(afters(&mut one, |stream, sink| stream.close_silent(599, sink)), []);
+    let given_up = afters(&mut one, |stream, sink| stream.close_silent(600, sink));
+    assert_eq!(given_up, [(0, vec!["2026-11-23 06:00:02,000 INFO one".to_owned()])]);
+    let fatal = BROKEN.to_vec();
+    let fatal = String::from_utf8(fatal).unwrap().replace("ERROR", "FATAL");
+    let mut other = stream(&Resume::default()).waiting_for_context(Duration::from_millis(500));
+    let at_once = afters(&mut other, |stream, sink| {
+        stream.feed(&chunk(fatal.as_bytes(), 0), 100, jiff::Timestamp::UNIX_EPOCH, sink);
+    });
+    assert_eq!(at_once.len(), 1);
+}
+
+#[test]
+fn the_last_line_of_a_log_is_told_with_what_stands_before_it() {
+    let mut stream = stream(&Resume::default());
+    let mut befores = Vec::new();
+    let mut see = |seen: Seen<'_>| {
+        if let Seen::Exceptional(found) = seen {
+            befores.push(found.before);
+        }
+    };
+    let log = b"2026-11-23 06:00:00,000 INFO one\n2026-11-23 06:00:01,000 ERROR broken\n";
+    stream.feed(&chunk(log, 0), 0, jiff::Timestamp::UNIX_EPOCH, &mut see);
+    stream.close_silent(5000, &mut see);
+    assert_eq!(befores, [vec!["2026-11-23 06:00:00,000 INFO one".to_owned()]]);
 }

@@ -2,15 +2,23 @@
 
 use super::patterns;
 use super::{PendingTest, alert_at, known_names, name};
-use crate::analyzer::{self, Ignore, Rule};
+use crate::analyzer::{self, Ignore, Rule, Threshold};
 use crate::config::file::{self, AlertAt};
 use crate::config::key::Key;
 use crate::config::place::Inputs;
 use crate::config::tree::NodeId;
+use crate::config::units::Span;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Rules are tried as one set; more than this is a table, not a configuration.
 const RULES_MAX: usize = 1000;
+/// One match is no threshold; the times of that many are kept for each value.
+const AT_LEAST_MIN: u32 = 2;
+const AT_LEAST_MAX: u32 = 10_000;
+const WITHIN_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Sources are looked at once a second.
+const ABSENT_FOR_MIN: Duration = Duration::from_secs(1);
 
 pub fn analyzers(
     file: file::Analyzers,
@@ -84,6 +92,11 @@ fn rule(
             }
         }
     }
+    let absent_for = absent_for(file, inputs);
+    let threshold = match file.absent_for.is_given() {
+        true => None,
+        false => threshold(at, file, &pattern, inputs),
+    };
     Some(Rule {
         name: name.into(),
         pattern,
@@ -91,9 +104,85 @@ fn rule(
         overrides: file.overrides.or(false),
         sources: sources.into_iter().map(Arc::from).collect(),
         fields,
-        threshold: None,
-        absent_for: None,
+        threshold,
+        absent_for,
     })
+}
+
+/// `at_least` and `within` belong together; `per` names a group of the pattern.
+fn threshold(
+    at: Option<NodeId>,
+    file: &file::Rule,
+    pattern: &regex::bytes::Regex,
+    inputs: &mut Inputs,
+) -> Option<Threshold> {
+    match (&file.at_least, &file.within) {
+        (least, within) if least.is_given() && within.is_given() => {
+            check_within(within, inputs);
+            check_per(&file.per, pattern, inputs);
+            let at_least = super::at_most(least, 2, AT_LEAST_MIN, AT_LEAST_MAX, inputs);
+            return Some(Threshold {
+                at_least,
+                within: within.get()?.0,
+                per: file.per.get().cloned(),
+            });
+        }
+        (least, _) if least.is_given() => {
+            inputs.fault(
+                least.at().or(at)?,
+                "`within` is missing",
+                "add the length of the window: `within: 60s`",
+            );
+        }
+        (_, within) if within.is_given() => {
+            inputs.fault(
+                within.at().or(at)?,
+                "`at_least` is missing",
+                "add a number of matches: `at_least: 5`",
+            );
+        }
+        (_, _) => {
+            if let Some(at) = file.per.at() {
+                inputs.fault(at, "`per` needs `at_least` and `within`", "");
+            }
+        }
+    }
+    None
+}
+
+fn check_per(key: &Key<String>, pattern: &regex::bytes::Regex, inputs: &mut Inputs) {
+    if let Some((at, per)) = key.placed()
+        && !pattern.capture_names().flatten().any(|name| name == per)
+    {
+        let hint = format!("write `(?P<{per}>…)` around what is counted for itself");
+        inputs.fault(at, format!("`match` has no group named `{per}`"), hint);
+    }
+}
+
+fn check_within(within: &Key<Span>, inputs: &mut Inputs) {
+    if let Some((at, span)) = within.placed()
+        && (span.0.is_zero() || span.0 > WITHIN_MAX)
+    {
+        inputs.fault(at, "is not between 1ms and 7d", "");
+    }
+}
+
+fn absent_for(file: &file::Rule, inputs: &mut Inputs) -> Option<Duration> {
+    let (at, span) = file.absent_for.placed()?;
+    if span.0 < ABSENT_FOR_MIN {
+        inputs.fault(at, "is less than 1s", "");
+    }
+    for (key, given) in [
+        ("at_least", file.at_least.at()),
+        ("within", file.within.at()),
+        ("per", file.per.at()),
+    ] {
+        if let Some(at) = given {
+            let what = format!("`{key}` has no meaning beside `absent_for`");
+            inputs.fault(at, what, "make a rule of its own for it");
+        }
+    }
+    Some(span.0)
 }
 
 fn fields(file: &file::Rule, inputs: &mut Inputs) -> Vec<(String, regex::Regex)> {

@@ -1,4 +1,7 @@
+use super::super::chunks::CHUNK_BYTES;
+use super::super::novelty::Novelty;
 use super::*;
+use crate::collector::lines::{Limits, Newline};
 use crate::scan::ScanOptions;
 use std::io::Write;
 
@@ -26,8 +29,8 @@ fn plan(options: &ScanOptions) -> Plan {
     Plan::new(options, &crate::config::defaults(), jiff::Timestamp::UNIX_EPOCH).unwrap()
 }
 
-fn nothing_new() -> Novelty {
-    Novelty::new(crate::alert::novelty::Settings::default())
+fn nothing_new() -> Across {
+    Across::new(&[], Novelty::new(crate::alert::novelty::Settings::default()))
 }
 
 fn input(bytes: &[u8]) -> (tempfile::NamedTempFile, Input) {
