@@ -1,4 +1,8 @@
-//! The command `check`: what is wrong with a configuration, or what it means.
+//! The command `check`: what is wrong with a configuration, or what it means; with `--send`, whether alerts arrive.
+
+mod send;
+
+pub use send::send;
 
 use crate::config::{self, Loaded, Problems};
 use std::io::Write;

@@ -32,7 +32,7 @@ pub struct Cli {
 pub enum Command {
     Run(RunOptions),
     Scan(Box<ScanOptions>),
-    Check,
+    Check(CheckOptions),
     Init(InitOptions),
     Status(StatusOptions),
     Ask(Box<Asked>),
@@ -77,6 +77,12 @@ pub struct ScanOptions {
     pub until: Option<jiff::Timestamp>,
     /// No progress.
     pub quiet: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckOptions {
+    /// Also send a test alert to every alerter.
+    pub send: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,7 +135,7 @@ enum Typed {
     /// Analyze files once and report what is exceptional in them; needs no configuration, writes no state
     Scan(TypedScan),
     /// Validate the configuration, run the rules' own tests, and say what it means
-    Check,
+    Check(TypedCheck),
     /// Look at this host (its logs, their formats, how they rotate) and write a commented configuration
     Init(TypedInit),
     /// Show what a running service does: lag, alerts, outboxes, losses
@@ -202,6 +208,13 @@ struct TypedScan {
 }
 
 #[derive(Debug, Default, clap::Args)]
+struct TypedCheck {
+    /// Also send a test alert to every alerter, and say what came of each
+    #[arg(long)]
+    send: bool,
+}
+
+#[derive(Debug, Default, clap::Args)]
 struct TypedInit {
     /// Write it there instead of standard output; an existing file is never overwritten
     #[arg(short, long, value_name = "FILE")]
@@ -227,7 +240,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, now: jiff::Timestamp) -> 
         None => Command::Run(TypedRun::default().into()),
         Some(Typed::Run(run)) => Command::Run(run.into()),
         Some(Typed::Scan(scan)) => Command::Scan(Box::new(scan_options(scan, quiet, now)?)),
-        Some(Typed::Check) => Command::Check,
+        Some(Typed::Check(check)) => Command::Check(CheckOptions { send: check.send }),
         Some(Typed::Init(init)) => Command::Init(InitOptions {
             output: init.output,
             quiet,

@@ -62,7 +62,15 @@ fn command(cli: &Cli) -> anyhow::Result<u8> {
             scan::run(options, &settings, &mut stdout().lock(), &mut stderr().lock(), terminal)
                 .map(scan::Outcome::exit_status)
         }
-        Command::Check => check::check(&load(cli)?, &mut stdout().lock()).map(|()| 0),
+        Command::Check(options) => {
+            let loaded = load(cli)?;
+            let out = &mut stdout().lock();
+            check::check(&loaded, out)?;
+            if options.send {
+                check::send(&loaded.settings, out)?;
+            }
+            Ok(0)
+        }
         Command::Init(options) => init::run(options, &mut stdout().lock(), &mut stderr().lock()).map(|()| 0),
         Command::Status(options) => status::run(&load(cli)?.settings, options, &mut stdout().lock()),
         Command::Ask(asked) => ask::run(&load(cli)?.settings, asked, &mut stdout().lock()).map(|()| 0),
