@@ -28,7 +28,7 @@ use crate::alert::silence::Silences;
 use crate::alert::window::FileClock;
 
 use crate::alert::{self, Composer};
-use crate::alerter::courier::{self, Bell};
+use crate::alerter::courier::{self, Bell, Feeder};
 use crate::alerter::{self, WhenFull};
 use crate::analyzer::Rule;
 use crate::collector::{FileKey, Opened};
@@ -75,8 +75,8 @@ pub struct Parts {
     pub rules: Vec<Rule>,
     /// Labels of each source over the host's.
     pub labels: BTreeMap<Arc<str>, BTreeMap<String, String>>,
-    /// Each alerter with its bell.
-    pub alerters: Vec<(alerter::Settings, Bell)>,
+    /// Each alerter with what its courier hears from us.
+    pub alerters: Vec<(alerter::Settings, Bell, Feeder)>,
     pub metrics: Arc<Metrics>,
     /// Where it is published what is known of templates.
     pub board: Arc<Board>,
@@ -139,6 +139,7 @@ impl File {
 struct Queue {
     settings: alerter::Settings,
     bell: Bell,
+    feeder: Feeder,
     /// Payload bytes of what waits.
     bytes: u64,
     /// It is asked to block, and does.
@@ -169,11 +170,12 @@ impl Keeper {
         let fill = outbox::fill(state.connection())?;
         let queues = alerters
             .into_iter()
-            .map(|(settings, bell)| {
+            .map(|(settings, bell, feeder)| {
                 let bytes = fill.get(&*settings.name).map_or(0, |fill| fill.bytes);
                 Queue {
                     settings,
                     bell,
+                    feeder,
                     bytes,
                     full: false,
                     blocked: None,

@@ -22,7 +22,7 @@ const NAMES_OF_NOTHING: [&str; 8] = [
 ];
 
 /// The only files that may name threads and channels.
-const FILES_WITH_THREADS: [&str; 9] = [
+const FILES_WITH_THREADS: [&str; 10] = [
     // Whatever these two are made of.
     "src/run/",
     "src/keeper/",
@@ -31,6 +31,7 @@ const FILES_WITH_THREADS: [&str; 9] = [
     "src/alerter/courier.rs",
     // What wakes a courier: a channel of one place.
     "src/alerter/courier/bell.rs",
+    "src/alerter/courier/feed.rs",
     "src/judge/mod.rs",
     "src/control.rs",
     "src/status_page.rs",

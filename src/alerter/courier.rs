@@ -8,10 +8,12 @@
 //! behind another of its fingerprint. A failure ends the sweep and closes the gate for a while; a bell opens a new one.
 
 mod bell;
+mod feed;
 mod memory;
 mod outcomes;
 
 pub use bell::{Bell, Ear, bell};
+pub use feed::{Fed, Feed, Feeder, feed};
 
 use super::{Alerter, Delivery, Send, SendError, Sent, Settings, backoff};
 use crate::keeper::{Inbox, Mark, Outcome};
@@ -34,6 +36,8 @@ pub trait Outbox: std::marker::Send {
     fn next(&mut self, after_seq: i64, limit: usize) -> anyhow::Result<Vec<Delivery>>;
     /// Parked ones, in the same way.
     fn parked(&mut self, after_seq: i64, limit: usize) -> anyhow::Result<Vec<Delivery>>;
+    /// What is in memory of it may differ from what is written: a delivery has failed, and its tries are counted there.
+    fn doubt(&mut self) {}
 }
 
 /// How long the courier lives.
@@ -393,6 +397,9 @@ impl Round<'_> {
 
     /// Parked ones go behind the others, one failure per 5 min: the first that gets through lets the next go at once.
     fn sweep_parked(&mut self) -> anyhow::Result<()> {
+        if self.memory.parked.is_empty() {
+            return Ok(());
+        }
         let start = self.parked_cursor;
         self.parked_cursor = 0;
         let mut after_seq = start;

@@ -31,6 +31,7 @@ impl Keeper {
                 for queue in &mut self.queues {
                     queue.bytes = fill.get(&*queue.settings.name).map_or(0, |fill| fill.bytes);
                     // Whoever says "try again" does not mean in five minutes.
+                    queue.feeder.interrupt();
                     queue.bell.hurry();
                 }
             }

@@ -2,11 +2,12 @@
 
 use super::silences::write_silences;
 use super::{
-    CHECKPOINT_AGE_MAX, COMMIT_RETRY, File, FileKey, Keeper, Mark, Now, Queue, WhenFull, checkpoints, groups, outbox,
-    status,
+    CHECKPOINT_AGE_MAX, COMMIT_RETRY, File, FileKey, Keeper, Mark, Now, Outcome, Queue, WhenFull, checkpoints, groups,
+    outbox, status,
 };
 use crate::alert::Alert;
 use crate::alert::book::{Group, Key};
+use crate::alerter::Delivery;
 use crate::collector::Row;
 use crate::state::{Durability, State, history, put_meta};
 use anyhow::Result;
@@ -27,6 +28,13 @@ struct Event {
     detail: Option<String>,
 }
 
+/// Marks alone wait so long for alerts to be written with: what a `kill -9` makes a receiver see twice is what was sent
+/// within it.
+const MARKS_AGE_MAX: Duration = Duration::from_millis(20);
+
+/// More marks are written by themselves: an outbox may be full of what they free.
+const MARKS_MAX: usize = 512;
+
 #[derive(Debug, Default)]
 pub struct Pending {
     /// Taken from the analyzers since the last commit.
@@ -37,6 +45,10 @@ pub struct Pending {
     begins: Vec<(Key, Alert)>,
     marks: Vec<(Arc<str>, Vec<Mark>)>,
     events: Vec<Event>,
+    /// Rows of the history since it was trimmed last.
+    untrimmed: usize,
+    marked_since: Option<Instant>,
+    marked: usize,
     files: BTreeSet<FileKey>,
     /// Files whose state nobody will need again.
     forgotten: Vec<Row>,
@@ -62,6 +74,8 @@ impl Pending {
     }
 
     pub fn mark(&mut self, alerter: Arc<str>, marks: Vec<Mark>) {
+        self.marked_since.get_or_insert_with(Instant::now);
+        self.marked += marks.len();
         self.marks.push((alerter, marks));
     }
 
@@ -98,7 +112,7 @@ impl Pending {
         }
     }
 
-    /// Alerts and marks are written at once, checkpoints and counts alone when they are old enough.
+    /// Alerts are written at once; marks, checkpoints and counts alone when they are old enough.
     pub fn is_due(&self) -> bool {
         self.due_in().is_some_and(|due| due.is_zero())
     }
@@ -110,11 +124,17 @@ impl Pending {
         if let Some(failed_at) = self.failed_at {
             return Some(COMMIT_RETRY.saturating_sub(failed_at.elapsed()));
         }
-        if !self.pushes.is_empty() || !self.marks.is_empty() || self.checkpoints_due {
+        if !self.pushes.is_empty() || self.checkpoints_due {
             return Some(Duration::ZERO);
         }
-        self.waiting_since
-            .map(|since| CHECKPOINT_AGE_MAX.saturating_sub(since.elapsed()))
+        let marks = self.marked_since.map(|since| match self.marked {
+            MARKS_MAX.. => Duration::ZERO,
+            _ => MARKS_AGE_MAX.saturating_sub(since.elapsed()),
+        });
+        let checkpoints = self
+            .waiting_since
+            .map(|since| CHECKPOINT_AGE_MAX.saturating_sub(since.elapsed()));
+        marks.into_iter().chain(checkpoints).min()
     }
 }
 
@@ -153,8 +173,13 @@ impl Keeper {
             }
             write_silences(connection, silences)?;
             write_history(connection, &pending.events, now)?;
-            let (freed, shed) = write_outbox(connection, pending, queues, now)?;
-            Ok(Written { rows, freed, shed })
+            let Queued { seqs, freed, shed } = write_outbox(connection, pending, queues, now)?;
+            Ok(Written {
+                rows,
+                seqs,
+                freed,
+                shed,
+            })
         });
         match written {
             Ok(written) => {
@@ -172,7 +197,12 @@ impl Keeper {
 
     fn after_commit(&mut self, written: Written) {
         self.novelty.written();
-        let Written { rows, freed, shed } = written;
+        let Written {
+            rows,
+            seqs,
+            freed,
+            shed,
+        } = written;
         self.silences.clear_changes();
         for (key, row) in rows {
             if let Some(file) = self.files.get_mut(&key) {
@@ -207,6 +237,7 @@ impl Keeper {
         } in shed
         {
             let queue = &mut self.queues[queue];
+            queue.feeder.interrupt();
             queue.bytes = queue.bytes.saturating_sub(bytes);
             if let Some(metrics) = self.metrics.alerters.get(&queue.settings.name) {
                 metrics.shed.add(deliveries);
@@ -216,22 +247,56 @@ impl Keeper {
                 queue.settings.name
             );
         }
-        let rung: BTreeSet<usize> = self.pending.pushes.iter().map(|(queue, _)| *queue).collect();
-        rung.into_iter().for_each(|index| self.queues[index].bell.ring());
+        self.hand_on(seqs);
         self.metrics.commits.add(1);
         let Pending {
             failed_at,
             commits_since_backup,
+            untrimmed,
+            marked,
+            events,
             ..
         } = std::mem::take(&mut self.pending);
         self.pending.failed_at = failed_at;
+        // As it was decided whether to trim.
+        self.pending.untrimmed = match untrimmed + marked + events.len() {
+            history::TRIM_EVERY.. => 0,
+            rows => rows,
+        };
         self.pending.commits_since_backup = commits_since_backup + 1;
+    }
+
+    /// What was queued goes to the couriers, and wakes them.
+    fn hand_on(&mut self, seqs: Vec<i64>) {
+        let mut portions: BTreeMap<usize, Vec<_>> = BTreeMap::new();
+        for ((queue, entry), seq) in self.pending.pushes.drain(..).zip(seqs) {
+            let delivery = Delivery {
+                seq,
+                tries: 0,
+                alert: entry.alert,
+            };
+            portions.entry(queue).or_default().push((delivery, entry.payload.len()));
+        }
+        for (index, portion) in portions {
+            let queue = &mut self.queues[index];
+            queue.feeder.feed(portion);
+            queue.bell.ring();
+        }
     }
 }
 
 /// What a transaction has done that memory must follow once it is committed.
 struct Written {
     rows: Vec<(FileKey, i64)>,
+    /// Of the deliveries that were queued, in their order.
+    seqs: Vec<i64>,
+    freed: Freed,
+    shed: Vec<Shed>,
+}
+
+/// The same, of the outbox.
+struct Queued {
+    seqs: Vec<i64>,
     freed: Freed,
     shed: Vec<Shed>,
 }
@@ -284,24 +349,23 @@ fn write_history(connection: &Connection, events: &[Event], now: Now) -> Result<
 }
 
 /// Deliveries in, marks of couriers applied, full queues cut back.
-fn write_outbox(connection: &Connection, pending: &Pending, queues: &[Queue], now: Now) -> Result<(Freed, Vec<Shed>)> {
-    for (queue, entry) in &pending.pushes {
-        outbox::push(
-            connection,
-            &queues[*queue].settings.name,
-            entry,
-            now.wall.as_millisecond(),
-        )?;
-    }
+fn write_outbox(connection: &Connection, pending: &Pending, queues: &[Queue], now: Now) -> Result<Queued> {
+    let created_ms = now.wall.as_millisecond();
+    let push = |(queue, entry): &(usize, outbox::Entry)| {
+        outbox::push(connection, &queues[*queue].settings.name, entry, created_ms)
+    };
+    let seqs = pending.pushes.iter().map(push).collect::<Result<_>>()?;
     let mut freed = Freed::new();
     for (alerter, marks) in &pending.marks {
         for mark in marks {
             *freed.entry(alerter.clone()).or_default() +=
                 outbox::mark(connection, alerter, mark, now.wall.as_millisecond())?;
         }
-        outbox::trim_dead(connection, alerter)?;
+        if marks.iter().any(|mark| matches!(mark.outcome, Outcome::Dead { .. })) {
+            outbox::trim_dead(connection, alerter)?;
+        }
     }
-    if !pending.marks.is_empty() || !pending.events.is_empty() {
+    if pending.untrimmed + pending.marked + pending.events.len() >= history::TRIM_EVERY {
         history::trim(connection, now.wall.as_millisecond())?;
     }
     let mut sheds = Vec::new();
@@ -324,7 +388,11 @@ fn write_outbox(connection: &Connection, pending: &Pending, queues: &[Queue], no
             });
         }
     }
-    Ok((freed, sheds))
+    Ok(Queued {
+        seqs,
+        freed,
+        shed: sheds,
+    })
 }
 
 fn write_groups(

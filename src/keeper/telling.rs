@@ -75,6 +75,9 @@ impl Keeper {
 
     /// A record's turn in the life of its group.
     fn tell_grouped(&mut self, source: &Arc<str>, alert: Alert, silenced: bool) {
+        if !self.groups_alerts() {
+            return self.metrics.alerts(alert.severity).add(u64::from(!silenced));
+        }
         let said = self.book.observe(source, &alert, now());
         let said = if silenced {
             said
@@ -85,6 +88,13 @@ impl Keeper {
             let observed_at = alert.observed_at;
             self.say(&said, alert, observed_at);
         }
+    }
+
+    /// Where nobody hears of groups, none is kept.
+    fn groups_alerts(&self) -> bool {
+        self.queues
+            .iter()
+            .any(|queue| queue.settings.send == alerter::Send::Grouped)
     }
 
     /// Bytes that were lost since the last batch of a file: each loss is an alert of its own.

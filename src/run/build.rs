@@ -4,7 +4,7 @@ use super::worker::{AtEnd, SourceParts, Worker};
 use super::{COURIERS_DEADLINE, Service, careful};
 use crate::alert::redact::Redactor;
 use crate::alert::{Composer, Host, id};
-use crate::alerter::courier::{self, Bell, Courier, Mode};
+use crate::alerter::courier::{self, Bell, Courier, Feed, Feeder, Mode};
 use crate::analyzer::stream::Analyzers;
 use crate::cli::RunOptions;
 use crate::collector::{self, Collector, FirstLook, ReadFrom};
@@ -51,7 +51,7 @@ impl Service {
         let composer = composer(&mut state, &settings)?;
         let (mut collector, collector_stop) =
             collector(&mut state, &settings, options, &composer.host, event_senders, spent)?;
-        let (couriers, bells) = couriers(&state, &settings, options, &to_keeper)?;
+        let (couriers, lines) = couriers(&state, &settings, options, &to_keeper)?;
         let sources = Arc::new(source_parts(&settings));
         let board = Arc::new(Board::default());
         let looks_up = settings.alert.novelty.enabled;
@@ -76,7 +76,7 @@ impl Service {
             labels: labels(&settings),
             rules: settings.analyzer.rules.clone(),
             alert: settings.alert,
-            alerters: settings.alerters.into_iter().zip(bells).collect(),
+            alerters: lines,
             metrics: metrics.clone(),
             board,
         })?;
@@ -245,18 +245,24 @@ pub(super) fn collector(
     Ok((collector, stop))
 }
 
+/// Each alerter with the keeper's ends of what it shares with its courier.
+type Lines = Vec<(alerter::Settings, Bell, Feeder)>;
+
 fn couriers(
     state: &State,
     settings: &Settings,
     options: &RunOptions,
     keeper: &Sender<keeper::Inbox>,
-) -> Result<(Vec<Courier>, Vec<Bell>)> {
+) -> Result<(Vec<Courier>, Lines)> {
+    let newest_seq = outbox::newest_seq(state.connection())?;
     let build = |settings: &alerter::Settings| {
         let (bell, ear) = courier::bell();
+        let (feeder, fed) = courier::feed(newest_seq);
+        let queue = outbox::Queue::new(state.reader()?, settings.name.clone());
         let courier = Courier {
             settings: settings.clone(),
             alerter: alerter::build(settings).with_context(|| format!("alerter {}", settings.name))?,
-            outbox: Box::new(outbox::Queue::new(state.reader()?, settings.name.clone())),
+            outbox: Box::new(Feed::new(Box::new(queue), fed)),
             ear,
             keeper: keeper.clone(),
             mode: if options.once { Mode::Once } else { Mode::Service },
@@ -266,7 +272,7 @@ fn couriers(
                 COURIERS_DEADLINE
             },
         };
-        Ok((courier, bell))
+        Ok((courier, (settings.clone(), bell, feeder)))
     };
     settings
         .alerters

@@ -98,7 +98,7 @@ fn keeper(state: State, composer: Composer, settings: &Settings, metrics: &Arc<M
     let bells = settings
         .alerters
         .iter()
-        .map(|alerter| (alerter.clone(), courier::bell().0));
+        .map(|alerter| (alerter.clone(), courier::bell().0, courier::feed(0).0));
     Keeper::new(crate::keeper::Parts {
         state,
         composer,

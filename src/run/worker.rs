@@ -7,12 +7,15 @@ use crate::keeper::{Batch, Board, Message};
 use crate::metrics::{self, Metrics};
 use crate::record;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// With nothing open there is nothing to wait for but the next event; a day is as good as for ever.
 const IDLE: Duration = Duration::from_secs(24 * 3600);
+
+/// Progress in which nothing was found is told to the keeper no more often: it would wake for each chunk.
+const UNTOLD_MAX_MS: u64 = 1000;
 
 /// What the files of one source are read with.
 #[derive(Debug, Clone)]
@@ -54,51 +57,107 @@ struct File {
     stream: Stream,
     opened: Option<Box<Opened>>,
     lag_bytes: u64,
+    /// Chunks have been read in which nothing was found, and the keeper does not know yet.
+    untold: Option<Untold>,
+    /// Its place in the timers.
+    due_ms: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Untold {
+    since_ms: u64,
+    file_state: Option<Box<FileState>>,
+}
+
+impl File {
+    /// When something is to be done, if nothing else happens.
+    fn next_due_ms(&self) -> Option<u64> {
+        let told_ms = self.untold.as_ref().map(|untold| untold.since_ms + UNTOLD_MAX_MS);
+        self.stream.next_close_ms().into_iter().chain(told_ms).min()
+    }
+}
+
+/// The files, and which of them is due when.
+#[derive(Debug, Default)]
+struct Files {
+    by_key: HashMap<FileKey, File>,
+    timers: BTreeSet<(u64, FileKey)>,
+}
+
+impl Files {
+    fn next_due_ms(&self) -> Option<u64> {
+        self.timers.first().map(|(due_ms, _)| *due_ms)
+    }
+
+    /// Does something with a file, after which it may be due at another time.
+    fn with<T>(&mut self, key: FileKey, work: impl FnOnce(&mut File) -> T) -> Option<T> {
+        let file = self.by_key.get_mut(&key)?;
+        let done = work(file);
+        let due_ms = file.next_due_ms();
+        if due_ms != file.due_ms {
+            if let Some(before_ms) = std::mem::replace(&mut file.due_ms, due_ms) {
+                self.timers.remove(&(before_ms, key));
+            }
+            self.timers.extend(due_ms.map(|due_ms| (due_ms, key)));
+        }
+        Some(done)
+    }
+
+    fn remove(&mut self, key: FileKey) -> Option<File> {
+        let file = self.by_key.remove(&key)?;
+        if let Some(due_ms) = file.due_ms {
+            self.timers.remove(&(due_ms, key));
+        }
+        Some(file)
+    }
 }
 
 impl Worker {
     /// Until the events end (or the keeper is gone).
     pub fn run(self) {
-        let mut files = HashMap::new();
+        let mut files = Files::default();
         let started = Started::now();
-        if self.follow(&mut files, &started).is_ok() && self.at_end == AtEnd::WaitAndClose {
-            // An error says that the keeper is gone; there is nobody left to tell.
-            self.wait_and_close(&mut files, &started).ok();
-        }
+        // An error says that the keeper is gone; there is nobody left to tell.
+        self.follow(&mut files, &started)
+            .and_then(|()| match self.at_end {
+                AtEnd::StayOpen => self.tell_rest(&mut files),
+                AtEnd::WaitAndClose => self.wait_and_close(&mut files, &started),
+            })
+            .ok();
     }
 
-    fn follow(&self, files: &mut HashMap<FileKey, File>, started: &Started) -> Result<(), KeeperGone> {
+    fn follow(&self, files: &mut Files, started: &Started) -> Result<(), KeeperGone> {
         loop {
-            let next_close_ms = files.values().filter_map(|file| file.stream.next_close_ms()).min();
-            if next_close_ms.is_some_and(|at| at <= started.ms()) {
-                self.close_silent(files, started.ms())?;
-                continue;
-            }
-            let wait = next_close_ms.map_or(IDLE, |at| Duration::from_millis(at.saturating_sub(started.ms())));
+            let now_ms = started.ms();
+            let wait = match files.next_due_ms() {
+                Some(due_ms) if due_ms <= now_ms => {
+                    self.do_due(files, now_ms)?;
+                    continue;
+                }
+                Some(due_ms) => Duration::from_millis(due_ms - now_ms),
+                None => IDLE,
+            };
             match self.events.recv_timeout(wait) {
                 Ok(event) => self.handle(files, event, started.ms())?,
-                Err(RecvTimeoutError::Timeout) => self.close_silent(files, started.ms())?,
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
         }
     }
 
-    fn handle(&self, files: &mut HashMap<FileKey, File>, event: Event, now_ms: u64) -> Result<(), KeeperGone> {
+    fn handle(&self, files: &mut Files, event: Event, now_ms: u64) -> Result<(), KeeperGone> {
         match event {
             Event::Opened(opened) => self.open(files, opened),
-            Event::Chunk(chunk) => {
-                let Some(file) = files.get_mut(&chunk.file) else {
-                    return Ok(());
-                };
-                self.feed(file, chunk, now_ms)
-            }
-            Event::Changed { file: key, file_state } => {
-                let Some(file) = files.get_mut(&key) else { return Ok(()) };
-                self.send(key, file, Vec::new(), Some(file_state), false)
-            }
+            // Of a file that nobody knows nothing is said.
+            Event::Chunk(chunk) => files
+                .with(chunk.file, |file| self.feed(file, chunk, now_ms))
+                .unwrap_or(Ok(())),
+            Event::Changed { file: key, file_state } => files
+                .with(key, |file| self.send(key, file, Vec::new(), Some(file_state), false))
+                .unwrap_or(Ok(())),
             Event::Forgotten(row) => self.batches.send(Message::Forgotten(row)).map_err(|_| KeeperGone),
             Event::Closed { file: key, file_state } => {
-                let Some(mut file) = files.remove(&key) else {
+                let Some(mut file) = files.remove(key) else {
                     return Ok(());
                 };
                 let found = self.collect(&file.source.clone(), |sink| file.stream.close_all(sink));
@@ -107,7 +166,7 @@ impl Worker {
         }
     }
 
-    fn open(&self, files: &mut HashMap<FileKey, File>, opened: Box<Opened>) -> Result<(), KeeperGone> {
+    fn open(&self, files: &mut Files, opened: Box<Opened>) -> Result<(), KeeperGone> {
         let Some(parts) = self.sources.get(&opened.source) else {
             return Ok(());
         };
@@ -119,9 +178,11 @@ impl Worker {
             stream,
             opened: Some(opened),
             lag_bytes: 0,
+            untold: None,
+            due_ms: None,
         };
         self.send(key, &mut file, Vec::new(), None, false)?;
-        files.insert(key, file);
+        files.by_key.insert(key, file);
         Ok(())
     }
 
@@ -145,27 +206,51 @@ impl Worker {
         chunk.bytes.clear();
         // A full pool has buffers enough: this one is freed.
         self.spent.try_send(chunk.bytes).ok();
-        self.send(key, file, found, file_state, false)
+        if !found.is_empty() {
+            return self.send(key, file, found, file_state, false);
+        }
+        let untold = file.untold.get_or_insert(Untold {
+            since_ms: now_ms,
+            file_state: None,
+        });
+        untold.file_state = file_state.or(untold.file_state.take());
+        Ok(())
     }
 
-    fn close_silent(&self, files: &mut HashMap<FileKey, File>, now_ms: u64) -> Result<(), KeeperGone> {
-        for (&key, file) in files
-            .iter_mut()
-            .filter(|(_, file)| file.stream.next_close_ms().is_some_and(|at| at <= now_ms))
-        {
-            let found = self.collect(&file.source.clone(), |sink| file.stream.close_silent(now_ms, sink));
-            self.send(key, file, found, None, false)?;
+    /// What has been silent for long enough is closed, what is untold for long enough is told.
+    fn do_due(&self, files: &mut Files, now_ms: u64) -> Result<(), KeeperGone> {
+        while let Some(&(_, key)) = files.timers.first().filter(|(due_ms, _)| *due_ms <= now_ms) {
+            files
+                .with(key, |file| {
+                    let found = self.collect(&file.source.clone(), |sink| file.stream.close_silent(now_ms, sink));
+                    self.send(key, file, found, None, false)
+                })
+                .unwrap_or(Ok(()))?;
         }
         Ok(())
     }
 
+    fn tell_rest(&self, files: &mut Files) -> Result<(), KeeperGone> {
+        files
+            .by_key
+            .iter_mut()
+            .filter(|(_, file)| file.untold.is_some())
+            .try_for_each(|(&key, file)| self.send(key, file, Vec::new(), None, false))
+    }
+
     /// `run --once`: what is open is given its silence, then closed.
-    fn wait_and_close(&self, files: &mut HashMap<FileKey, File>, started: &Started) -> Result<(), KeeperGone> {
-        while let Some(at) = files.values().filter_map(|file| file.stream.next_close_ms()).min() {
+    fn wait_and_close(&self, files: &mut Files, started: &Started) -> Result<(), KeeperGone> {
+        self.tell_rest(files)?;
+        while let Some(at) = files
+            .by_key
+            .values()
+            .filter_map(|file| file.stream.next_close_ms())
+            .min()
+        {
             let left = Duration::from_millis(at.saturating_sub(started.ms()));
             // Nothing is ever sent on this channel: its time-out is the wait.
             crossbeam_channel::after(left).recv().ok();
-            self.close_silent(files, started.ms())?;
+            self.do_due(files, started.ms())?;
         }
         Ok(())
     }
@@ -217,6 +302,7 @@ impl Worker {
         file_state: Option<Box<FileState>>,
         closed: bool,
     ) -> Result<(), KeeperGone> {
+        let untold = file.untold.take().and_then(|untold| untold.file_state);
         let batch = Batch {
             file: key,
             opened: file.opened.take(),
@@ -224,7 +310,7 @@ impl Worker {
             counts: file.stream.take_counts(),
             signs: file.stream.take_signs(),
             resume: file.stream.resume(),
-            file_state,
+            file_state: file_state.or(untold),
             closed,
             lag_bytes: file.lag_bytes,
             observed_at: jiff::Timestamp::now(),

@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 pub const ROWS_MAX: i64 = 50_000;
 /// Days for which they are kept.
 pub const DAYS_MAX: i64 = 30;
-/// Rows that one [`trim`] removes because of their age: it is called often.
+/// Rows that are added between two calls of [`trim`].
+pub const TRIM_EVERY: usize = 500;
+/// Rows that one [`trim`] removes because of their age.
 const TRIMMED_MAX: i64 = 1_000;
 /// Bytes of `detail` that are kept.
 const DETAIL_MAX: usize = 300;

@@ -16,6 +16,7 @@ pub mod windows;
 
 use anyhow::{Context, Result};
 pub use recover::{INCIDENT, Incident, Recovered};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -209,7 +210,7 @@ pub fn open_read_only(database: &Path) -> Result<Connection> {
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )
     .with_context(|| format!("opening {}", database.display()))?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
+    settle(&connection)?;
     Ok(connection)
 }
 
@@ -219,9 +220,17 @@ fn open_whole(database: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
+/// What holds for every connection.
+fn settle(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    // Else a statement is planned anew each time that another value is bound to it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
+}
+
 fn connect(database: &Path) -> Result<Connection> {
     let connection = Connection::open(database)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
+    settle(&connection)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     // Small hosts: half a MiB of page cache, and a WAL that is cut back after a burst.

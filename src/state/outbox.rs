@@ -25,6 +25,8 @@ pub struct Entry {
     pub fingerprint: String,
     pub severity: Level,
     pub payload: Arc<str>,
+    /// What `payload` says, for couriers of this process.
+    pub alert: Arc<Alert>,
 }
 
 impl Entry {
@@ -35,12 +37,13 @@ impl Entry {
             fingerprint: alert.fingerprint.clone(),
             severity: alert.severity,
             payload,
+            alert: Arc::new(alert.clone()),
         })
     }
 }
 
-/// Queues an alert for an alerter.
-pub fn push(connection: &Connection, alerter: &str, entry: &Entry, now_ms: i64) -> Result<()> {
+/// Queues an alert for an alerter; returns its seq.
+pub fn push(connection: &Connection, alerter: &str, entry: &Entry, now_ms: i64) -> Result<i64> {
     let mut statement = connection.prepare_cached(
         "INSERT INTO outbox (alerter, state, alert_id, fingerprint, severity, created_ms, payload)
          VALUES (?1, 'queued', ?2, ?3, ?4, ?5, ?6)",
@@ -50,16 +53,16 @@ pub fn push(connection: &Connection, alerter: &str, entry: &Entry, now_ms: i64) 
         fingerprint,
         severity,
         payload,
+        alert: _,
     } = entry;
-    statement.execute(params![
+    Ok(statement.insert(params![
         alerter,
         alert_id,
         fingerprint,
         rank(*severity),
         now_ms,
         &**payload
-    ])?;
-    Ok(())
+    ])?)
 }
 
 /// Writes down what became of a delivery, and its history; returns the bytes that left the queue.
@@ -121,6 +124,13 @@ fn touch(connection: &Connection, sql: &str, parameters: &[&dyn rusqlite::ToSql]
         id: row.get(0)?,
         bytes: row.get(1)?,
     }))
+}
+
+/// The highest seq that was ever given.
+pub fn newest_seq(connection: &Connection) -> Result<i64> {
+    let mut statement = connection.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'")?;
+    let mut rows = statement.query([])?;
+    Ok(rows.next()?.map(|row| row.get(0)).transpose()?.unwrap_or(0))
 }
 
 /// Forgets all dead deliveries of an alerter but the newest [`DEAD_MAX`].

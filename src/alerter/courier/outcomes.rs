@@ -63,6 +63,7 @@ impl Round<'_> {
 
     pub(super) fn failed(&mut self, delivery: &Delivery, after: Option<Duration>, error: String) {
         self.failures = self.failures.saturating_add(1);
+        self.courier.outbox.doubt();
         let tries = self.memory.tries(delivery) + 1;
         let name = &self.courier.settings.name;
         if self.failures == 1 {

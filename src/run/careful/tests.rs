@@ -84,9 +84,13 @@ impl Host {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    /// A delivery that an abort has repeated is known by its id.
     fn texts(&self) -> Vec<String> {
         let text = |alert: &serde_json::Value| alert["text"].as_str().map(str::to_owned);
-        self.alerts().iter().filter_map(text).collect()
+        let mut known = std::collections::HashSet::new();
+        let mut alerts = self.alerts();
+        alerts.retain(|alert| known.insert(alert["id"].to_string()));
+        alerts.iter().filter_map(text).collect()
     }
 
     /// Places of the losses that were told, with their bytes as they stand in the log.
