@@ -12,6 +12,7 @@ mod inline;
 mod novelty;
 mod opening;
 mod pending;
+mod reload;
 mod silences;
 mod status;
 mod telling;
@@ -21,6 +22,7 @@ mod watching;
 pub use board::Board;
 pub use clocks::boot_id;
 pub use inbox::{Batch, Inbox, Mark, Message, Outcome};
+pub use reload::{Change, Known, Line, ORPHANED, Reload};
 pub use status::Status;
 
 use crate::alert::book::{Book, Now};
@@ -41,6 +43,7 @@ use crossbeam_channel::{Receiver, never, select, select_biased};
 use pending::Pending;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use watching::Watching;
 
@@ -94,6 +97,8 @@ pub struct Keeper {
     state: State,
     composer: Composer,
     labels: BTreeMap<Arc<str>, BTreeMap<String, String>>,
+    /// The newest reload that arrived in band.
+    generation: u64,
     book: Book,
     silences: Silences,
     watching: Watching,
@@ -194,6 +199,7 @@ impl Keeper {
             state,
             composer,
             labels,
+            generation: 0,
             files: HashMap::new(),
             closed_rows: HashMap::new(),
             closed_losses: HashMap::new(),
@@ -320,7 +326,9 @@ impl Keeper {
             // It goes on when a quarter is free: else each mark would let in one batch, at a sync each.
             queue.full = queue.bytes >= max || queue.full && queue.bytes > max / 4 * 3;
         }
-        self.pending.failed_at.is_none() && !self.queues.iter().any(|queue| queue.full)
+        let may = self.pending.failed_at.is_none() && !self.queues.iter().any(|queue| queue.full);
+        self.metrics.reading_blocked.store(!may, Ordering::Relaxed);
+        may
     }
 
     fn wait(&self) -> Duration {
@@ -353,6 +361,7 @@ impl Keeper {
                     self.pending.damaged = Some(error);
                 }
             }
+            Inbox::Reload(reload) => self.reload(*reload),
             // Whoever asked may have gone: then nobody misses the answer.
             Inbox::Status(reply) => {
                 reply.try_send(self.status()).ok();
@@ -367,12 +376,17 @@ impl Keeper {
     }
 
     fn count_marks(&self, alerter: &str, marks: &[Mark]) {
-        let Some(metrics) = self.metrics.alerters.get(alerter) else {
+        let Some(metrics) = self.metrics.alerter(alerter) else {
             return;
         };
         for mark in marks {
             match mark.outcome {
-                Outcome::Delivered => metrics.delivered.add(1),
+                Outcome::Delivered => {
+                    metrics.delivered.add(1);
+                    metrics
+                        .last_delivery
+                        .set(u64::try_from(now().wall.as_second()).unwrap_or(0));
+                }
                 Outcome::Failed { .. } => metrics.failed.add(1),
                 Outcome::Dead { .. } => metrics.dead.add(1),
             }
@@ -383,6 +397,7 @@ impl Keeper {
         match message {
             Message::Batch(batch) => self.take_batch(*batch),
             Message::Forgotten(row) => self.pending.forget(row),
+            Message::Change(change) => self.change(&change),
         }
     }
 

@@ -50,7 +50,8 @@ fn command(cli: &Cli) -> anyhow::Result<u8> {
             log.settle_level(cli.log_level, options.once);
             own_log::start(&log)?;
             loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
-            run::run(loaded.settings, options).map(|_| 0)
+            let reload = cli.clone();
+            run::run(loaded.settings, options, Box::new(move || load(&reload))).map(|_| 0)
         }
         Command::Scan(options) => {
             let settings = if cli.config.is_some() || !cli.set.is_empty() {

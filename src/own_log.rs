@@ -61,6 +61,12 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Whether something changes besides the level.
+    pub fn differs_but_for_its_level(&self, other: &Self) -> bool {
+        let level = None;
+        (Self { level, ..self.clone() }) != (Self { level, ..other.clone() })
+    }
+
     /// The level that holds: of the command line, else of the configuration, else `info`; but `error` for `run --once`
     /// where nobody watches, since cron mails whatever it prints.
     pub fn settle_level(&mut self, typed: Option<LevelFilter>, once: bool) {
@@ -98,6 +104,21 @@ pub fn start(settings: &Settings) -> Result<()> {
     log::set_boxed_logger(Box::new(OwnLog::new(level, form, out))).context("starting the log")?;
     log::set_max_level(level);
     Ok(())
+}
+
+/// Tells each of several messages that belong together: as many of one place would be cut short as repeats.
+pub fn tell_all(level: Level, messages: &[String]) {
+    for (n, message) in messages.iter().enumerate() {
+        log::logger().log(
+            &Record::builder()
+                .level(level)
+                .target(module_path!())
+                .file(Some("several"))
+                .line(u32::try_from(n).ok())
+                .args(format_args!("{message}"))
+                .build(),
+        );
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

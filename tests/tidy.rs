@@ -22,7 +22,7 @@ const NAMES_OF_NOTHING: [&str; 8] = [
 ];
 
 /// The only files that may name threads and channels.
-const FILES_WITH_THREADS: [&str; 10] = [
+const FILES_WITH_THREADS: [&str; 12] = [
     // Whatever these two are made of.
     "src/run/",
     "src/keeper/",
@@ -32,6 +32,9 @@ const FILES_WITH_THREADS: [&str; 10] = [
     // What wakes a courier: a channel of one place.
     "src/alerter/courier/bell.rs",
     "src/alerter/courier/feed.rs",
+    // How it waits, and what main tells it.
+    "src/alerter/courier/clock.rs",
+    "src/alerter/courier/orders.rs",
     "src/judge/mod.rs",
     "src/control.rs",
     "src/status_page.rs",

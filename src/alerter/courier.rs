@@ -8,18 +8,22 @@
 //! behind another of its fingerprint. A failure ends the sweep and closes the gate for a while; a bell opens a new one.
 
 mod bell;
+mod clock;
 mod feed;
 mod memory;
+mod orders;
 mod outcomes;
 
 pub use bell::{Bell, Ear, bell};
+pub use clock::{Clock, SystemClock, Wake};
 pub use feed::{Fed, Feed, Feeder, feed};
+pub use orders::{Order, Replacement};
 
 use super::{Alerter, Delivery, Send, SendError, Sent, Settings, backoff};
 use crate::keeper::{Inbox, Mark, Outcome};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use memory::Memory;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Deliveries read from the outbox at a time: enough for one batch of any alerter, little enough to hold.
 const PAGE: usize = 512;
@@ -50,54 +54,6 @@ pub enum Mode {
     Once,
 }
 
-/// Time and waiting, so that tests need neither. Times are since some fixed moment.
-pub trait Clock: std::marker::Send {
-    fn now(&self) -> Duration;
-    /// Waits for the bell, at the longest until `until`.
-    fn wait(&mut self, bell: &Receiver<()>, until: Option<Duration>) -> Wake;
-    /// For jitter, in 0…1.
-    fn chance(&mut self) -> f64;
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wake {
-    Rung,
-    Due,
-    /// The bell is closed: stop.
-    Closed,
-}
-
-/// The real clock: monotonic.
-#[derive(Debug)]
-pub struct SystemClock(Instant);
-
-impl Default for SystemClock {
-    fn default() -> Self {
-        Self(Instant::now())
-    }
-}
-
-impl Clock for SystemClock {
-    fn now(&self) -> Duration {
-        self.0.elapsed()
-    }
-
-    fn wait(&mut self, bell: &Receiver<()>, until: Option<Duration>) -> Wake {
-        let Some(until) = until else {
-            return if bell.recv().is_ok() { Wake::Rung } else { Wake::Closed };
-        };
-        match bell.recv_timeout(until.saturating_sub(self.now())) {
-            Ok(()) => Wake::Rung,
-            Err(RecvTimeoutError::Timeout) => Wake::Due,
-            Err(RecvTimeoutError::Disconnected) => Wake::Closed,
-        }
-    }
-
-    fn chance(&mut self) -> f64 {
-        fastrand::f64()
-    }
-}
-
 /// What a courier is made of; [`Courier::run`] is its thread.
 pub struct Courier {
     pub settings: Settings,
@@ -105,6 +61,8 @@ pub struct Courier {
     pub outbox: Box<dyn Outbox>,
     /// Rings when there may be something new; closed: stop.
     pub ear: Ear,
+    /// What main tells besides; closed: nothing will come.
+    pub orders: Receiver<Order>,
     pub keeper: Sender<Inbox>,
     pub mode: Mode,
     /// For what is due when the bell closes. It is looked at
@@ -145,6 +103,7 @@ impl Courier {
             tick_at: None,
             rung: false,
             keeper_gone: false,
+            retired: false,
         };
         round.live();
         round.flush();
@@ -175,6 +134,8 @@ struct Round<'a> {
     /// The bell rang while a sweep was under way.
     rung: bool,
     keeper_gone: bool,
+    /// Its alerter is no longer configured.
+    retired: bool,
 }
 
 /// How a sweep ended.
@@ -192,16 +153,23 @@ impl Round<'_> {
             self.outbox_failed(error);
         }
         loop {
+            self.take_orders();
             let until = self.serve();
-            if self.keeper_gone || self.stop_at.is_some() {
+            if self.keeper_gone || self.retired || self.stop_at.is_some() {
                 return;
             }
-            if std::mem::take(&mut self.rung) {
+            if std::mem::take(&mut self.rung) || !self.courier.orders.is_empty() {
                 continue;
             }
-            match self.clock.wait(&self.courier.ear.bell, until) {
+            match self.clock.wait(&self.courier.ear.bell, &self.courier.orders, until) {
                 Wake::Rung | Wake::Due => {}
+                Wake::Told(order) => self.obey(order),
+                Wake::NoMoreOrders => self.courier.orders = crossbeam_channel::never(),
                 Wake::Closed => {
+                    self.take_orders();
+                    if self.retired {
+                        return;
+                    }
                     self.begin_stop();
                     // The last that the analyzers found is in the outbox by now; a receiver in trouble gets none, but
                     // for the one try that everything gets of `Once`.
@@ -221,6 +189,9 @@ impl Round<'_> {
 
     /// Does what is due; when there is something to do again (`None`: when the bell rings).
     fn serve(&mut self) -> Option<Duration> {
+        if self.retired {
+            return None;
+        }
         self.tick();
         if self.courier.ear.is_hurried() {
             self.hurry();
@@ -273,7 +244,11 @@ impl Round<'_> {
             Err(TryRecvError::Disconnected) => self.begin_stop(),
             Err(TryRecvError::Empty) => {}
         }
-        !self.keeper_gone && self.stop_at.is_none_or(|at| self.clock.now() < at)
+        match self.stop_at {
+            Some(at) => !self.keeper_gone && self.clock.now() < at,
+            // Orders are obeyed between sweeps.
+            None => !self.keeper_gone && self.courier.orders.is_empty(),
+        }
     }
 
     fn sweep_all(&mut self) -> Swept {

@@ -17,6 +17,7 @@ pub mod webhook;
 use crate::alert::render::Wording;
 pub use crate::alert::route::Filter;
 use crate::record::Level;
+use anyhow::Context as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,6 +112,14 @@ pub trait Alerter: std::marker::Send {
     fn tick(&mut self) -> Option<Duration> {
         None
     }
+
+    /// What outlives the alerter: Alertmanager's active alerts. Called on the one that takes its place (reload).
+    fn active(&mut self) -> Option<webhook::Active> {
+        None
+    }
+
+    /// Goes on where `old`, which it replaces, was.
+    fn take_over(&mut self, _old: &mut dyn Alerter) {}
 }
 
 impl Sent {
@@ -136,4 +145,9 @@ pub fn build(settings: &Settings) -> anyhow::Result<Box<dyn Alerter>> {
         Kind::Kafka(kafka) => Box::new(kafka::Kafka::new(kafka)?),
         Kind::Email(email) => Box::new(email::Email::new(email, settings.wording.clone())?),
     })
+}
+
+/// The same; the error names the alerter.
+pub fn build_named(settings: &Settings) -> anyhow::Result<Box<dyn Alerter>> {
+    build(settings).with_context(|| format!("alerter {}", settings.name))
 }

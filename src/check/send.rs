@@ -26,6 +26,11 @@ pub fn send(settings: &config::Settings, out: &mut dyn Write) -> Result<()> {
             name: settings.alert.host_name.clone().unwrap_or_else(own_name),
         },
         redactor: Redactor::new(&settings.alert.redact, b""),
+        wording: settings
+            .alerters
+            .first()
+            .map(|alerter| alerter.wording.clone())
+            .unwrap_or_default(),
     };
     let mut failed = 0;
     for alerter in &settings.alerters {

@@ -1,5 +1,6 @@
 //! What the collector tells the analyzers, in order, file by file.
 
+use super::Answer;
 use super::checkpoint::{FileState, Resume};
 use super::lines::Newline;
 use std::path::PathBuf;
@@ -49,6 +50,10 @@ pub enum Event {
     },
     /// Nothing will ever need this file's state again: its row may be deleted.
     Forgotten(Row),
+    /// What comes from here on is judged by the new settings, which main has left for this analyzer.
+    Reload(usize),
+    /// Does this analyzer answer?
+    Ping(usize, Answer),
 }
 
 /// Which state is meant: of a file of this process, or a row that was resumed and not opened again.
@@ -88,7 +93,17 @@ impl Event {
             Event::Opened(opened) => Some(opened.file),
             Event::Chunk(chunk) => Some(chunk.file),
             Event::Changed { file, .. } | Event::Closed { file, .. } | Event::Forgotten(Row::File(file)) => Some(*file),
-            Event::Forgotten(Row::Stored(_)) => None,
+            Event::Forgotten(Row::Stored(_)) | Event::Reload(_) | Event::Ping(..) => None,
+        }
+    }
+
+    /// Which of so many analyzers it is for: one file always goes to the same.
+    pub fn analyzer(&self, analyzers: usize) -> usize {
+        match self {
+            Event::Reload(analyzer) | Event::Ping(analyzer, _) => *analyzer,
+            Event::Opened(_) | Event::Chunk(_) | Event::Changed { .. } | Event::Closed { .. } | Event::Forgotten(_) => {
+                self.file().map_or(0, |FileKey(number)| number as usize % analyzers)
+            }
         }
     }
 }

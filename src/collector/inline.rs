@@ -22,7 +22,9 @@ impl Collector {
                     | Event::Chunk(_)
                     | Event::Changed { .. }
                     | Event::Closed { .. }
-                    | Event::Forgotten(_) => {}
+                    | Event::Forgotten(_)
+                    | Event::Reload(_)
+                    | Event::Ping(..) => {}
                 }
             }
             if is_last {

@@ -23,6 +23,7 @@ pub mod ledger;
 pub mod lines;
 mod origin;
 mod past;
+mod reload;
 mod suspects;
 mod tracked;
 mod watch;
@@ -32,6 +33,7 @@ pub use discover::Globs;
 pub use event::{Chunk, Event, FileKey, Opened, Row};
 pub use first_look::FirstLook;
 pub use ledger::Ledger;
+pub use reload::Reload;
 pub use watch::Waker;
 
 use anyhow::Context;
@@ -43,7 +45,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use tracked::{Refusal, Tracked};
 use watch::{News, Watcher};
 
@@ -120,11 +122,13 @@ pub struct Parts {
 /// more, then the thread returns. After a message or the closing, [`Waker::wake`] must be called.
 #[derive(Debug)]
 pub enum Inbox {
-    /// Answered when the thread gets to it.
-    Ping(Sender<()>),
-    /// The sources from now on. Those of the same name go on; the others' files are closed.
-    Reload(Vec<Source>),
+    /// Answered when the thread gets to it, and by each analyzer when it gets to it behind the data.
+    Ping(Answer, Vec<Answer>),
+    Reload(Reload),
 }
+
+/// Where a ping is answered.
+pub type Answer = Sender<()>;
 
 /// Stops the collector, and tells it things meanwhile. Dropped, it stops it too, as soon as it wakes.
 #[derive(Debug)]
@@ -163,7 +167,7 @@ pub struct Collector {
     reconciled: Instant,
     on_network: bool,
     stopping: Option<Instant>,
-    reload: Option<Vec<Source>>,
+    reload: Option<Reload>,
 }
 
 impl Collector {
@@ -176,12 +180,8 @@ impl Collector {
         let mut tracked = Vec::new();
         for source in parts.sources {
             let globs = Globs::new(&source.paths, &source.exclude).map_err(anyhow::Error::msg)?;
-            let first_start = parts
-                .first_starts
-                .get(&*source.name)
-                .map(|ms| u64::try_from(*ms).unwrap_or(0));
-            let first_start = first_start.map(|ms| SystemTime::UNIX_EPOCH + Duration::from_millis(ms));
-            tracked.push(Tracked::new(source, globs, first_start.unwrap_or_else(SystemTime::now)));
+            let first_start = tracked::first_start(&parts.first_starts, &source.name);
+            tracked.push(Tracked::new(source, globs, first_start));
         }
         let own = vec![parts.state_dir.canonicalize().unwrap_or(parts.state_dir)];
         let mut files = Files::new(tracked, parts.host_id.into(), own);
@@ -194,17 +194,7 @@ impl Collector {
                 .position(|tracked| tracked.source.name == resumed.source);
             // The state of a source that is configured no longer is kept, in case it comes back.
             let Some(source) = source else { continue };
-            let until = (!resumed.file_state.finished).then_some(now + ends::COPY_GRACE);
-            files.pasts.push(Past {
-                source,
-                path: resumed.path,
-                resume: resumed.resume,
-                state: resumed.file_state,
-                row: Row::Stored(resumed.row),
-                open: None,
-                until,
-                searches: 0,
-            });
+            files.pasts.push(Past::resumed(source, resumed, now + ends::COPY_GRACE));
         }
         let (control, inbox) = bounded(CONTROL_MESSAGES);
         let collector = Self {
@@ -248,7 +238,12 @@ impl Collector {
         self.files.first_look = FirstLook::default();
         let opened = self.files.out.iter().filter_map(|event| match event {
             Event::Opened(opened) => Some((**opened).clone()),
-            Event::Chunk(_) | Event::Changed { .. } | Event::Closed { .. } | Event::Forgotten(_) => None,
+            Event::Chunk(_)
+            | Event::Changed { .. }
+            | Event::Closed { .. }
+            | Event::Forgotten(_)
+            | Event::Reload(_)
+            | Event::Ping(..) => None,
         });
         opened.collect()
     }
@@ -295,16 +290,22 @@ impl Collector {
                 Err(TryRecvError::Disconnected) => return self.handle(Err(RecvError)),
             }
         }
-        if let Some(sources) = self.reload.take() {
-            self.change_sources(sources);
+        if let Some(reload) = self.reload.take() {
+            self.reload(reload);
         }
     }
 
     fn handle(&mut self, message: Result<Inbox, RecvError>) {
         match message {
-            // Who asked may have gone.
-            Ok(Inbox::Ping(answer)) => drop(answer.try_send(())),
-            Ok(Inbox::Reload(sources)) => self.reload = Some(sources),
+            Ok(Inbox::Ping(answer, analyzers)) => {
+                // Who asked may have gone.
+                answer.try_send(()).ok();
+                let pings = analyzers.into_iter().enumerate();
+                self.files
+                    .out
+                    .extend(pings.map(|(analyzer, answer)| Event::Ping(analyzer, answer)));
+            }
+            Ok(Inbox::Reload(reload)) => self.reload = Some(reload),
             Err(RecvError) => {
                 self.stopping.get_or_insert(Instant::now() + DRAIN_MAX);
             }
@@ -405,11 +406,7 @@ impl Collector {
     /// Sends what is due to the analyzers; false: they are gone, or it took too long at a stop.
     fn send_out(&mut self) -> bool {
         while let Some(event) = self.files.out.pop_front() {
-            let number = match event.file() {
-                Some(FileKey(number)) => number as usize,
-                None => 0,
-            };
-            let analyzer = self.events[number % self.events.len()].clone();
+            let analyzer = self.events[event.analyzer(self.events.len())].clone();
             let mut unsent = Some(event);
             while let Some(event) = unsent.take() {
                 if let Some(deadline) = self.stopping {
@@ -454,14 +451,6 @@ impl Collector {
             None => wake,
         };
         wake.min(throttled).saturating_duration_since(now)
-    }
-
-    fn change_sources(&mut self, sources: Vec<Source>) {
-        if let Err(error) = self.files.change_sources(sources) {
-            // `check` has compiled the same globs: it cannot come to this.
-            log::error!("reloading sources: {error}");
-        }
-        self.reconcile();
     }
 }
 

@@ -5,7 +5,7 @@
 //! while before they count as lost.
 
 use super::identity::{self, Match};
-use super::{FileKey, FileState, Resume, Row, discover};
+use super::{FileKey, FileState, Resume, Resumed, Row, discover};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::fs::File;
@@ -213,6 +213,25 @@ fn take_from<K: std::hash::Hash + Eq>(index: &mut HashMap<K, BTreeSet<u64>>, key
 }
 
 impl Past {
+    /// What the state knows of a file, at the start.
+    pub fn resumed(source: usize, resumed: Resumed, until: Instant) -> Self {
+        Self {
+            source,
+            path: resumed.path,
+            until: (!resumed.file_state.finished).then_some(until),
+            resume: resumed.resume,
+            state: resumed.file_state,
+            row: Row::Stored(resumed.row),
+            open: None,
+            searches: 0,
+        }
+    }
+
+    /// No source wanted it: neither ended nor given up.
+    pub fn is_set_aside(&self) -> bool {
+        self.open.is_some() && self.until.is_none() && !self.state.finished
+    }
+
     /// Whether its inode is the one that `path` leads to. Device numbers of network file systems change at mount.
     pub fn is_of(&self, (device, inode): (u64, u64), path: &Path) -> bool {
         let known = &self.state.identity;

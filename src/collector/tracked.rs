@@ -4,8 +4,8 @@ use super::discover::{Found, Globs};
 use super::files::Files;
 use super::ledger::skipped;
 use super::lines::Limits;
-use super::{Event, FileKey, ReadFrom, Source, identity};
-use std::collections::BTreeSet;
+use super::{ReadFrom, Source, identity};
+use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
@@ -97,6 +97,12 @@ impl Tracked {
     }
 }
 
+/// When a source was first started; now, if the state does not know it.
+pub fn first_start(first_starts: &BTreeMap<String, i64>, source: &str) -> SystemTime {
+    let known = first_starts.get(source).map(|ms| u64::try_from(*ms).unwrap_or(0));
+    known.map_or_else(SystemTime::now, |ms| SystemTime::UNIX_EPOCH + Duration::from_millis(ms))
+}
+
 impl Refusal {
     /// Whether it is worth trying again by the clock.
     pub fn is_passing(&self) -> bool {
@@ -142,44 +148,5 @@ impl Files {
             }
             self.note(&path, true, now);
         }
-    }
-
-    /// Takes over changed sources; files of those that are gone are closed.
-    pub fn change_sources(&mut self, sources: Vec<Source>) -> Result<(), String> {
-        let compiled = sources
-            .into_iter()
-            .map(|source| Ok((Globs::new(&source.paths, &source.exclude)?, source)));
-        let mut compiled: Vec<(Globs, Source)> = compiled.collect::<Result<_, String>>()?;
-        let mut gone = BTreeSet::new();
-        for (index, tracked) in self.tracked.iter_mut().enumerate() {
-            match compiled
-                .iter()
-                .position(|(_, source)| source.name == tracked.source.name)
-            {
-                Some(at) => (tracked.globs, tracked.source) = compiled.swap_remove(at),
-                None => {
-                    tracked.globs = Globs::new(&[], &[])?;
-                    gone.insert(index);
-                }
-            }
-        }
-        for (globs, source) in compiled {
-            self.tracked.push(Tracked::new(source, globs, SystemTime::now()));
-        }
-        let closed: Vec<FileKey> = self
-            .files
-            .values()
-            .filter(|file| gone.contains(&file.source))
-            .map(|file| file.key)
-            .collect();
-        for key in closed {
-            if let Some(file) = self.remove(key) {
-                self.out.push_back(Event::Closed {
-                    file: key,
-                    file_state: Box::new(file.state),
-                });
-            }
-        }
-        Ok(())
     }
 }

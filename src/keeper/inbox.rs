@@ -1,6 +1,6 @@
 //! What wakes the keeper: batches from the analyzers, and what comes back from couriers and people.
 
-use super::Status;
+use super::{Change, Reload, Status};
 use crate::analyzer::template::Counts;
 use crate::analyzer::{Exceptional, Sign};
 use crate::collector::{FileKey, FileState, Opened, Resume, Row};
@@ -37,6 +37,8 @@ pub enum Message {
     Batch(Box<Batch>),
     /// Nothing will ever need this file's state again.
     Forgotten(Row),
+    /// What comes from here on was judged by new settings. Each analyzer says it.
+    Change(Arc<Change>),
 }
 
 /// What comes back to the keeper: everything that can wake it besides the analyzers' batches.
@@ -54,6 +56,8 @@ pub enum Inbox {
     },
     /// A courier could not read its outbox.
     Unreadable(anyhow::Error),
+    /// New alerters, out of band: the old ones may be what holds up everything that is in band.
+    Reload(Box<Reload>),
     /// Somebody asks how it goes.
     Status(Sender<Status>),
     Ping(Sender<()>),

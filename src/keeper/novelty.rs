@@ -38,6 +38,11 @@ impl Novelty {
         })
     }
 
+    /// Other settings from here on (reload).
+    pub fn set(&mut self, settings: novelty::Settings) {
+        self.settings = settings;
+    }
+
     fn of(&mut self, source: &Arc<str>) -> &mut Familiar {
         if !self.unwritten.contains(source) {
             self.unwritten.push(source.clone());
@@ -139,7 +144,7 @@ impl Keeper {
             stamp_ms: None,
         };
         self.novelty.of(source).count(counts, at);
-        if let Some(metrics) = self.metrics.sources.get(source) {
+        if let Some(metrics) = self.metrics.source(source) {
             metrics.unweighed.add(counts.left_out);
         }
     }

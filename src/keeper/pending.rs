@@ -239,7 +239,7 @@ impl Keeper {
             let queue = &mut self.queues[queue];
             queue.feeder.interrupt();
             queue.bytes = queue.bytes.saturating_sub(bytes);
-            if let Some(metrics) = self.metrics.alerters.get(&queue.settings.name) {
+            if let Some(metrics) = self.metrics.alerter(&queue.settings.name) {
                 metrics.shed.add(deliveries);
             }
             log::warn!(

@@ -1,11 +1,12 @@
 //! How it goes: what `status` shows.
 
 use super::Keeper;
-use crate::metrics::Suppressed;
+use crate::metrics::{STATUSES, Suppressed};
 use crate::record::Level;
 use crate::state::outbox;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Undelivered for so long: degraded.
@@ -22,6 +23,10 @@ pub struct Status {
     pub alerts: Alerts,
     pub alerters: Vec<Alerter>,
     pub state_commits: u64,
+    /// Since the start, whatever came of them.
+    pub reloads: u64,
+    /// False: the last reload failed, and the old settings stay.
+    pub config_reloaded: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +90,9 @@ impl Keeper {
         if self.pending.failed_at.is_some() {
             reasons.push("the state cannot be written".into());
         }
+        if self.metrics.reload_failed.load(Ordering::Relaxed) {
+            reasons.push("the changed configuration could not be loaded; the old one is in force".into());
+        }
         for alerter in &alerters {
             if let Some(reason) = &alerter.blocked {
                 reasons.push(format!("alerter {} is blocked: {reason}", alerter.name));
@@ -98,9 +106,13 @@ impl Keeper {
                 ));
             }
         }
-        let said = Level::ALL
-            .iter()
-            .map(|&level| (level.to_string(), self.metrics.alerts(level).get()));
+        let of_level = |level| {
+            STATUSES
+                .iter()
+                .map(|&status| self.metrics.alerts(status, level).get())
+                .sum()
+        };
+        let said = Level::ALL.iter().map(|&level| (level.to_string(), of_level(level)));
         let suppressed = Suppressed::ALL
             .iter()
             .map(|&reason| (reason.as_str().to_owned(), self.metrics.suppressed(reason).get()));
@@ -118,12 +130,15 @@ impl Keeper {
             },
             alerters,
             state_commits: self.metrics.commits.get(),
+            reloads: self.metrics.reloads.get(),
+            config_reloaded: !self.metrics.reload_failed.load(Ordering::Relaxed),
         }
     }
 
     fn sources(&self) -> Vec<Source> {
-        let metrics = self.metrics.sources.iter();
+        let metrics = self.metrics.sources();
         metrics
+            .iter()
             .map(|(name, counts)| {
                 let (novelty, templates) = self.novelty.progress(name);
                 let mut source = Source {
@@ -131,7 +146,7 @@ impl Keeper {
                     files: 0,
                     lag_bytes: 0,
                     read_bytes: counts.read_bytes.get(),
-                    records: counts.records.get(),
+                    records: counts.records.sum(),
                     exceptional: counts.exceptional.get(),
                     ignored: counts.ignored.get(),
                     unparsed_lines: counts.unparsed_lines.get(),
@@ -158,12 +173,12 @@ impl Keeper {
     fn alerters(&self) -> Vec<Alerter> {
         let mut fills = outbox::fill(self.state.connection()).unwrap_or_default();
         let now_ms = super::now().wall.as_millisecond();
-        let metrics = &self.metrics.alerters;
         self.queues
             .iter()
             .map(|queue| {
                 let fill = fills.remove(&*queue.settings.name).unwrap_or_default();
-                let counts = metrics.get(&queue.settings.name);
+                let counts = self.metrics.alerter(&queue.settings.name);
+                let counts = counts.as_deref();
                 Alerter {
                     name: queue.settings.name.to_string(),
                     queued: fill.queued,

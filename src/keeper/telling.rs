@@ -76,7 +76,10 @@ impl Keeper {
     /// A record's turn in the life of its group.
     fn tell_grouped(&mut self, source: &Arc<str>, alert: Alert, silenced: bool) {
         if !self.groups_alerts() {
-            return self.metrics.alerts(alert.severity).add(u64::from(!silenced));
+            return self
+                .metrics
+                .alerts(alert.status, alert.severity)
+                .add(u64::from(!silenced));
         }
         let said = self.book.observe(source, &alert, now());
         let said = if silenced {
@@ -101,7 +104,7 @@ impl Keeper {
     pub(super) fn tell_losses(&mut self, file: FileKey, state: &FileState) {
         let Some(known) = self.files.get(&file) else { return };
         let before = &known.checkpoint.file_state.ledger;
-        if let Some(metrics) = self.metrics.sources.get(&known.source) {
+        if let Some(metrics) = self.metrics.source(&known.source) {
             let possible = state.ledger.possible_losses.saturating_sub(before.possible_losses);
             metrics.possible_losses.add(possible);
         }
@@ -206,7 +209,7 @@ impl Keeper {
     /// Queues an alert for every alerter that wants it (all kinds, or those that send in the given way).
     pub(super) fn push(&mut self, alert: &alert::Alert, way: Option<alerter::Send>) {
         self.metrics
-            .alerts(alert.severity)
+            .alerts(alert.status, alert.severity)
             .add(u64::from(way != Some(alerter::Send::Each)));
         let mut entry = None;
         for (index, queue) in self.queues.iter_mut().enumerate() {

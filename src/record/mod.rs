@@ -49,6 +49,14 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// Whether both make the same records of the same lines.
+    pub fn reads_like(&self, other: &Self) -> bool {
+        // Patterns cannot be compared but by their text, which is what is printed of them, as of all else here.
+        format!("{self:?}") == format!("{other:?}")
+    }
+}
+
 /// Which lines belong together.
 #[derive(Debug, Clone)]
 pub enum Multiline {

@@ -1,10 +1,11 @@
 //! Builds the service: everything that can fail is done here, before a thread starts.
 
-use super::worker::{AtEnd, SourceParts, Worker};
+use super::reload::{self, Letterbox, Orders, Reloader};
+use super::worker::{AtEnd, Plan, SourceParts, Sources, Worker};
 use super::{COURIERS_DEADLINE, Service, careful};
 use crate::alert::redact::Redactor;
 use crate::alert::{Composer, Host, id};
-use crate::alerter::courier::{self, Bell, Courier, Feed, Feeder, Mode};
+use crate::alerter::courier::{self, Bell, Courier, Feed, Feeder, Mode, Order};
 use crate::analyzer::stream::Analyzers;
 use crate::cli::RunOptions;
 use crate::collector::{self, Collector, FirstLook, ReadFrom};
@@ -12,13 +13,14 @@ use crate::config::{self, Settings};
 use crate::control::Control;
 use crate::keeper::{self, BOOT_ID, Board, Keeper};
 use crate::metrics::Metrics;
-use crate::state::{Durability, INCIDENT, Incident, Lock, RUNNING, Recovered, State, checkpoints, outbox};
+use crate::state::{self, Durability, INCIDENT, Incident, Lock, RUNNING, Recovered, State, checkpoints, outbox};
 use crate::{alerter, record};
 use anyhow::{Context, Result};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rustix::event::{EventfdFlags, eventfd};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,6 +30,8 @@ const EVENTS_PER_ANALYZER: usize = 3;
 const BATCHES: usize = 1;
 /// Marks and commands on their way to the keeper.
 const KEEPER_INBOX: usize = 64;
+/// What a courier is told: a reload, a ping.
+const ORDERS: usize = 4;
 /// Spent buffers on their way back to the collector.
 const SPENT_BUFFERS: usize = 8;
 
@@ -48,27 +52,26 @@ impl Service {
         let (spent_sender, spent) = bounded(SPENT_BUFFERS);
         let threads = 0..settings.analyzer_threads;
         let (event_senders, event_receivers): (Vec<_>, Vec<_>) = threads.map(|_| bounded(EVENTS_PER_ANALYZER)).unzip();
-        let composer = composer(&mut state, &settings)?;
+        let identity = identity(&mut state)?;
+        let composer = composer(&identity, &settings);
         let (mut collector, collector_stop) =
             collector(&mut state, &settings, options, &composer.host, event_senders, spent)?;
-        let (couriers, lines) = couriers(&state, &settings, options, &to_keeper)?;
-        let sources = Arc::new(source_parts(&settings));
+        let (couriers, lines, orders) = couriers(&state, &settings, options, &to_keeper)?;
+        let plans: Vec<Letterbox<Plan>> = event_receivers.iter().map(|_| Letterbox::new(1)).collect();
         let board = Arc::new(Board::default());
-        let looks_up = settings.alert.novelty.enabled;
-        let worker = |events| Worker {
-            board: looks_up.then(|| board.clone()),
-            sources: sources.clone(),
+        let belt = Belt::new(&settings, &board, &metrics, spent_sender, batch_sender);
+        let workers = belt.workers(event_receivers, &plans, options.once);
+        let reloader = Reloader::new(reload::Parts {
+            current: settings.clone(),
+            identity,
+            options: options.clone(),
+            collector: collector_stop,
+            plans,
+            keeper: to_keeper.clone(),
+            orders,
             metrics: metrics.clone(),
-            events,
-            spent: spent_sender.clone(),
-            batches: batch_sender.clone(),
-            at_end: if options.once {
-                AtEnd::WaitAndClose
-            } else {
-                AtEnd::StayOpen
-            },
-        };
-        let workers = event_receivers.into_iter().map(worker).collect();
+            board: board.clone(),
+        });
         let (control, control_stop) = control(&settings, to_keeper)?;
         let mut keeper = Keeper::new(keeper::Parts {
             state,
@@ -81,11 +84,10 @@ impl Service {
             board,
         })?;
         begin(&mut keeper, incident, collector.first_sight())?;
-        let options = options.clone();
         Ok(Self {
-            options,
+            options: options.clone(),
             collector,
-            collector_stop,
+            reloader,
             workers,
             keeper,
             batches,
@@ -115,9 +117,52 @@ fn open_state(settings: &mut Settings) -> Result<(State, Option<Incident>)> {
     Ok((state, incident))
 }
 
+/// What all analyzers share.
+struct Belt {
+    board: Option<Arc<Board>>,
+    sources: Sources,
+    metrics: Arc<Metrics>,
+    spent: Sender<Vec<u8>>,
+    batches: Sender<keeper::Message>,
+}
+
+impl Belt {
+    fn new(
+        settings: &Settings,
+        board: &Arc<Board>,
+        metrics: &Arc<Metrics>,
+        spent: Sender<Vec<u8>>,
+        batches: Sender<keeper::Message>,
+    ) -> Self {
+        Self {
+            board: settings.alert.novelty.enabled.then(|| board.clone()),
+            sources: source_parts(settings),
+            metrics: metrics.clone(),
+            spent,
+            batches,
+        }
+    }
+
+    fn workers(self, events: Vec<Receiver<collector::Event>>, plans: &[Letterbox<Plan>], once: bool) -> Vec<Worker> {
+        let worker = |(events, plans): (_, &Letterbox<Plan>)| Worker {
+            board: self.board.clone(),
+            sources: self.sources.clone(),
+            metrics: self.metrics.clone(),
+            events,
+            plans: plans.reader(),
+            spent: self.spent.clone(),
+            batches: self.batches.clone(),
+            at_end: if once { AtEnd::WaitAndClose } else { AtEnd::StayOpen },
+        };
+        events.into_iter().zip(plans).map(worker).collect()
+    }
+}
+
 fn metrics(settings: &Settings) -> Metrics {
     let sources = settings.sources.iter().map(|source| &source.collector.name);
-    Metrics::new(sources, settings.alerters.iter().map(|alerter| &alerter.name))
+    let metrics = Metrics::default();
+    metrics.follow(sources, settings.alerters.iter().map(|alerter| &alerter.name));
+    metrics
 }
 
 /// The control socket, and the eventfd that ends its thread.
@@ -130,9 +175,8 @@ fn control(settings: &Settings, keeper: Sender<keeper::Inbox>) -> Result<(Contro
 /// Deliveries of alerters that are gone are dead, with the reason.
 fn bury_orphans(state: &mut State, settings: &Settings) -> Result<()> {
     let names: Vec<&str> = settings.alerters.iter().map(|alerter| &*alerter.name).collect();
-    let reason = "its alerter is no longer configured";
     let orphans = state.commit(Durability::Full, |connection| {
-        outbox::orphan(connection, &names, reason)
+        outbox::orphan(connection, &names, keeper::ORPHANED)
     })?;
     if orphans > 0 {
         log::warn!("{orphans} deliveries of alerters that are no longer configured are dead");
@@ -169,23 +213,38 @@ fn tell_incident(keeper: &mut Keeper, incident: &Incident) {
     );
 }
 
+/// What the state says of this host, once and for all.
+#[derive(Debug, Clone)]
+pub(super) struct Identity {
+    host_id: String,
+    redaction_key: String,
+}
+
+pub(super) fn identity(state: &mut State) -> Result<Identity> {
+    let random = || id::of_news(&[b"random", &std::array::from_fn::<u8, 32, _>(|_| fastrand::u8(..))]);
+    Ok(Identity {
+        host_id: state.meta_or("host_id", random)?,
+        redaction_key: state.meta_or("redaction_key", random)?,
+    })
+}
+
 /// What alerts say of this host, and what they must not say.
-pub(super) fn composer(state: &mut State, settings: &Settings) -> Result<Composer> {
-    let random = |_| id::of_news(&[b"random", &std::array::from_fn::<u8, 32, _>(|_| fastrand::u8(..))]);
-    let id = state.meta_or("host_id", || random(()))?;
-    let key = state.meta_or("redaction_key", || random(()))?;
+pub(super) fn composer(identity: &Identity, settings: &Settings) -> Composer {
     let own_name = || rustix::system::uname().nodename().to_string_lossy().into_owned();
     let name = settings.alert.host_name.clone().unwrap_or_else(own_name);
-    Ok(Composer {
-        host: Host { id, name },
-        redactor: Redactor::new(&settings.alert.redact, key.as_bytes()),
+    Composer {
+        host: Host {
+            id: identity.host_id.clone(),
+            name,
+        },
+        redactor: Redactor::new(&settings.alert.redact, identity.redaction_key.as_bytes()),
         // The same for all alerters: it is `alerts.language` and `alerts.time_zone`.
         wording: settings
             .alerters
             .first()
             .map(|alerter| alerter.wording.clone())
             .unwrap_or_default(),
-    })
+    }
 }
 
 pub(super) fn collector(
@@ -207,13 +266,7 @@ pub(super) fn collector(
             .try_for_each(|source| checkpoints::remember_first_start(connection, &source.collector.name, now_ms))
     })?;
     let files = checkpoints::load(state.connection())?;
-    let resumed = files.into_iter().map(|(row, known)| collector::Resumed {
-        row,
-        source: known.source.into(),
-        path: known.path,
-        resume: known.resume,
-        file_state: known.file_state,
-    });
+    let resumed = files.into_iter().map(checkpoints::resumed);
     let (mut collector, stop) = Collector::new(collector::Parts {
         sources: settings.sources.iter().map(|source| source.collector.clone()).collect(),
         resumed: resumed.collect(),
@@ -225,19 +278,7 @@ pub(super) fn collector(
         spent,
         once: options.once,
     })?;
-    let written = settings.alerters.iter().filter_map(|alerter| match &alerter.kind {
-        alerter::Kind::File { path, .. } => Some(path),
-        alerter::Kind::Console { .. }
-        | alerter::Kind::Webhook(_)
-        | alerter::Kind::Email(_)
-        | alerter::Kind::Kafka(_) => None,
-    });
-    settings
-        .log
-        .file
-        .iter()
-        .chain(written)
-        .for_each(|path| collector.never_read(path));
+    own_files(settings).iter().for_each(|path| collector.never_read(path));
     let boot_id = keeper::boot_id();
     if state.meta(BOOT_ID)?.is_some_and(|known| known != boot_id) {
         collector.boot_changed();
@@ -248,41 +289,69 @@ pub(super) fn collector(
 /// Each alerter with the keeper's ends of what it shares with its courier.
 type Lines = Vec<(alerter::Settings, Bell, Feeder)>;
 
+/// What this program writes besides its state.
+pub(super) fn own_files(settings: &Settings) -> Vec<PathBuf> {
+    let written = settings.alerters.iter().filter_map(|alerter| match &alerter.kind {
+        alerter::Kind::File { path, .. } => Some(path),
+        alerter::Kind::Console { .. }
+        | alerter::Kind::Webhook(_)
+        | alerter::Kind::Email(_)
+        | alerter::Kind::Kafka(_) => None,
+    });
+    settings.log.file.iter().chain(written).cloned().collect()
+}
+
+/// All couriers of the start, their bells, and the ways to tell them things.
 fn couriers(
     state: &State,
     settings: &Settings,
     options: &RunOptions,
     keeper: &Sender<keeper::Inbox>,
-) -> Result<(Vec<Courier>, Lines)> {
+) -> Result<(Vec<Courier>, Lines, Orders)> {
     let newest_seq = outbox::newest_seq(state.connection())?;
-    let build = |settings: &alerter::Settings| {
-        let (bell, ear) = courier::bell();
-        let (feeder, fed) = courier::feed(newest_seq);
-        let queue = outbox::Queue::new(state.reader()?, settings.name.clone());
-        let courier = Courier {
-            settings: settings.clone(),
-            alerter: alerter::build(settings).with_context(|| format!("alerter {}", settings.name))?,
-            outbox: Box::new(Feed::new(Box::new(queue), fed)),
-            ear,
-            keeper: keeper.clone(),
-            mode: if options.once { Mode::Once } else { Mode::Service },
-            deadline: if options.once {
-                options.deadline
-            } else {
-                COURIERS_DEADLINE
-            },
-        };
-        Ok((courier, (settings.clone(), bell, feeder)))
-    };
-    settings
-        .alerters
-        .iter()
-        .map(build)
-        .collect::<Result<Vec<_>>>()
-        .map(|pairs| pairs.into_iter().unzip())
+    let (mut couriers, mut lines, mut orders) = (Vec::new(), Lines::new(), Orders::new());
+    for alerter in &settings.alerters {
+        let built = alerter::build_named(alerter)?;
+        let (made, (bell, feeder), teller) = courier(alerter, built, newest_seq, &settings.state_dir, options, keeper)?;
+        couriers.push(made);
+        lines.push((alerter.clone(), bell, feeder));
+        orders.insert(alerter.name.clone(), teller);
+    }
+    Ok((couriers, lines, orders))
 }
 
-pub(super) fn source_parts(settings: &Settings) -> BTreeMap<Arc<str>, SourceParts> {
+/// A courier for an alerter, what the keeper shares with it, and the way to tell it things. Above `newest_seq` its outbox is
+/// empty.
+pub(super) fn courier(
+    settings: &alerter::Settings,
+    alerter: Box<dyn alerter::Alerter>,
+    newest_seq: i64,
+    state_dir: &Path,
+    options: &RunOptions,
+    keeper: &Sender<keeper::Inbox>,
+) -> Result<(Courier, (Bell, Feeder), Letterbox<Order>)> {
+    let (bell, ear) = courier::bell();
+    let (feeder, fed) = courier::feed(newest_seq);
+    let orders = Letterbox::new(ORDERS);
+    let queue = outbox::Queue::new(state::reader(state_dir)?, settings.name.clone());
+    let courier = Courier {
+        settings: settings.clone(),
+        alerter,
+        outbox: Box::new(Feed::new(Box::new(queue), fed)),
+        ear,
+        orders: orders.reader(),
+        keeper: keeper.clone(),
+        mode: if options.once { Mode::Once } else { Mode::Service },
+        deadline: if options.once {
+            options.deadline
+        } else {
+            COURIERS_DEADLINE
+        },
+    };
+    Ok((courier, (bell, feeder), orders))
+}
+
+pub(super) fn source_parts(settings: &Settings) -> Sources {
     // Who wants each record wants it as it comes.
     let each = settings
         .alerters
@@ -311,7 +380,7 @@ pub(super) fn source_parts(settings: &Settings) -> BTreeMap<Arc<str>, SourcePart
         };
         (name, parts)
     };
-    settings.sources.iter().map(parts).collect()
+    Arc::new(settings.sources.iter().map(parts).collect())
 }
 
 /// Each source's labels over the host's.

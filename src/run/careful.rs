@@ -58,7 +58,7 @@ pub fn read(
         "the last runs ended by an abort or a kill, and {} files did not get on: they are read carefully",
         suspects.len()
     );
-    let composer = build::composer(&mut state, settings)?;
+    let composer = build::composer(&build::identity(&mut state)?, settings);
     let (events, _never_read) = bounded(1);
     let (_spent, spent) = bounded(1);
     let (mut collector, _stop) = build::collector(&mut state, settings, options, &composer.host, vec![events], spent)?;

@@ -12,21 +12,23 @@
 
 mod build;
 mod careful;
+mod reload;
 mod threads;
 pub mod worker;
 
 use crate::alerter::courier::Courier;
 use crate::cli::RunOptions;
-use crate::collector::{self, Collector};
+use crate::collector::Collector;
 use crate::config::Settings;
 use crate::control::Control;
 use crate::keeper::{self, CouriersEnd, Keeper};
 use crate::state::{self, Lock};
 use anyhow::{Context, Result, bail};
-use crossbeam_channel::{Receiver, bounded, select};
+use crossbeam_channel::{Receiver, bounded, never, select};
+use reload::{Load, Reloader};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
-use threads::Threads;
+use threads::{Signals, Threads};
 use worker::Worker;
 
 /// What couriers get at a stop: well below the time after which supervisors kill; what is unsent stays in the outbox.
@@ -43,7 +45,7 @@ pub enum Ended {
 }
 
 /// Runs the service until SIGTERM or SIGINT (or, with `once`, until everything is read).
-pub fn run(settings: Settings, options: &RunOptions) -> Result<Ended> {
+pub fn run(settings: Settings, options: &RunOptions, load: Load) -> Result<Ended> {
     let lock = match state::lock(&settings.state_dir)? {
         Ok(lock) => lock,
         Err(_) if options.single_instance => return Ok(Ended::AlreadyRunning),
@@ -53,15 +55,15 @@ pub fn run(settings: Settings, options: &RunOptions) -> Result<Ended> {
         }
     };
     let signals = threads::signals()?;
-    let service = Service::build(settings, options, lock, &|| !signals.is_empty())?;
-    service.run(&signals)
+    let service = Service::build(settings, options, lock, &|| !signals.stop.is_empty())?;
+    service.run(&signals, &load)
 }
 
 /// Everything that can fail has been done.
 struct Service {
     options: RunOptions,
     collector: Collector,
-    collector_stop: collector::Stop,
+    reloader: Reloader,
     workers: Vec<Worker>,
     keeper: Keeper,
     batches: Receiver<keeper::Message>,
@@ -74,11 +76,11 @@ struct Service {
 }
 
 impl Service {
-    fn run(self, signals: &Receiver<i32>) -> Result<Ended> {
+    fn run(self, signals: &Signals, load: &Load) -> Result<Ended> {
         let Self {
             options,
             collector,
-            collector_stop,
+            mut reloader,
             workers,
             keeper,
             batches,
@@ -112,15 +114,20 @@ impl Service {
         } else {
             crossbeam_channel::never()
         };
-        let mut ended = None;
-        select! {
-            // Only for want of a state that can be used.
-            recv(keeper) -> outcome => ended = Some(outcome),
-            recv(signals) -> signal => log::info!("stopping: {}", threads::signal_name(signal.unwrap_or_default())),
-            recv(collecting) -> _ => log::debug!("everything is read"),
-            recv(deadline) -> _ => log::warn!("stopping at the deadline: the next run goes on"),
-        }
-        collector_stop.stop();
+        let waiting = Wait {
+            signals,
+            collecting: &collecting,
+            keeper: &keeper,
+            deadline: &deadline,
+        };
+        let ended = waiting.live(|news| match news {
+            News::Hangup => reloader.reload(load, &mut threads),
+            News::InForce => {
+                reloader.is_through();
+                None
+            }
+        });
+        reloader.into_stop().stop();
         // The keeper ends when the analyzers have, and those when the collector has; couriers and control are ended by it
         // and by us, so that its inbox closes.
         rustix::io::write(&control_stop, &1u64.to_ne_bytes()).context("ringing the control thread")?;
@@ -136,5 +143,51 @@ impl Service {
         let outcome = ended.unwrap_or_else(wait).context("the keeper ended without a word")?;
         log::info!("stopped");
         outcome.map(|()| Ended::Done)
+    }
+}
+
+type Outcome = std::result::Result<Result<()>, crossbeam_channel::RecvError>;
+
+/// What happens between start and stop.
+enum News {
+    Hangup,
+    /// The new settings of the last reload are in force.
+    InForce,
+}
+
+/// What main waits for.
+struct Wait<'a> {
+    signals: &'a Signals,
+    collecting: &'a Receiver<()>,
+    keeper: &'a Receiver<Result<()>>,
+    deadline: &'a Receiver<Instant>,
+}
+
+impl Wait<'_> {
+    /// Main's life between start and stop. What became of the keeper, if it ended first: only for want of a state that
+    /// can be used.
+    fn live(&self, mut hear: impl FnMut(News) -> Option<Receiver<()>>) -> Option<Outcome> {
+        let (mut in_force, never): (Option<Receiver<()>>, _) = (None, never());
+        loop {
+            // Behind a full outbox the last reload may not have gone through: the next may be what empties it.
+            let changed = in_force.as_ref().unwrap_or(&never);
+            select! {
+                recv(self.signals.reload) -> _ => in_force = hear(News::Hangup).or(in_force),
+                recv(changed) -> done => in_force = done.ok().and_then(|()| hear(News::InForce)),
+                recv(self.keeper) -> outcome => return Some(outcome),
+                recv(self.signals.stop) -> signal => {
+                    log::info!("stopping: {}", threads::signal_name(signal.unwrap_or_default()));
+                    return None;
+                }
+                recv(self.collecting) -> _ => {
+                    log::debug!("everything is read");
+                    return None;
+                }
+                recv(self.deadline) -> _ => {
+                    log::warn!("stopping at the deadline: the next run goes on");
+                    return None;
+                }
+            }
+        }
     }
 }

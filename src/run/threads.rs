@@ -2,10 +2,10 @@
 
 use anyhow::{Context, Result};
 use crossbeam_channel::{Receiver, bounded};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::thread::JoinHandle;
 
-/// Signals that wait for main: two kinds, each once.
+/// Signals to stop that wait for main: two kinds, each once.
 const SIGNALS: usize = 2;
 
 /// The threads that were spawned. They end by their channels; whoever still waits for a network at the end of main ends
@@ -41,20 +41,36 @@ impl Threads {
     }
 }
 
-/// SIGTERM and SIGINT as messages.
-pub fn signals() -> Result<Receiver<i32>> {
-    let (sender, receiver) = bounded(SIGNALS);
-    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT]).context("listening for signals")?;
+/// Signals as messages.
+#[derive(Debug)]
+pub struct Signals {
+    /// SIGTERM and SIGINT.
+    pub stop: Receiver<i32>,
+    /// SIGHUP; several at once are one.
+    pub reload: Receiver<()>,
+}
+
+pub fn signals() -> Result<Signals> {
+    let (stop, stopped) = bounded(SIGNALS);
+    let (reload, reloaded) = bounded(1);
+    let mut signals =
+        signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP]).context("listening for signals")?;
     let builder = std::thread::Builder::new().name("signals".to_string());
     builder
         .spawn(move || {
             for signal in signals.forever() {
                 // Full: main knows already.
-                sender.try_send(signal).ok();
+                match signal {
+                    SIGHUP => drop(reload.try_send(())),
+                    signal => drop(stop.try_send(signal)),
+                }
             }
         })
         .context("starting the thread signals")?;
-    Ok(receiver)
+    Ok(Signals {
+        stop: stopped,
+        reload: reloaded,
+    })
 }
 
 pub fn signal_name(signal: i32) -> &'static str {

@@ -1,10 +1,10 @@
 //! The analyzer thread: events of files in, batches of findings with their checkpoints out. One [`Stream`] per file.
 
-use crate::analyzer::Stream;
 use crate::analyzer::stream::{Analyzers, Seen};
+use crate::analyzer::{Exceptional, Stream};
 use crate::collector::{Chunk, Event, FileKey, FileState, Opened};
-use crate::keeper::{Batch, Board, Message};
-use crate::metrics::{self, Metrics};
+use crate::keeper::{self, Batch, Board, Message};
+use crate::metrics::{self, Metrics, Suppressed};
 use crate::record;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -26,6 +26,17 @@ pub struct SourceParts {
     pub context_wait: Duration,
 }
 
+pub type Sources = Arc<BTreeMap<Arc<str>, SourceParts>>;
+
+/// A reload, as an analyzer and the keeper behind it need it.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub sources: Sources,
+    /// None: novelty is off.
+    pub board: Option<Arc<Board>>,
+    pub keeper: Arc<keeper::Change>,
+}
+
 /// What happens to open records when the events end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AtEnd {
@@ -37,9 +48,11 @@ pub enum AtEnd {
 
 #[derive(Debug)]
 pub struct Worker {
-    pub sources: Arc<BTreeMap<Arc<str>, SourceParts>>,
+    pub sources: Sources,
     pub metrics: Arc<Metrics>,
     pub events: Receiver<Event>,
+    /// What [`Event::Reload`] speaks of: left here before the collector hears of it.
+    pub plans: Receiver<Plan>,
     /// Empty buffers go back to the collector.
     pub spent: Sender<Vec<u8>>,
     pub batches: Sender<Message>,
@@ -55,6 +68,8 @@ struct KeeperGone;
 struct File {
     source: Arc<str>,
     stream: Stream,
+    /// None: its source is no longer configured.
+    counts: Option<Arc<metrics::Source>>,
     opened: Option<Box<Opened>>,
     lag_bytes: u64,
     /// Chunks have been read in which nothing was found, and the keeper does not know yet.
@@ -114,7 +129,7 @@ impl Files {
 
 impl Worker {
     /// Until the events end (or the keeper is gone).
-    pub fn run(self) {
+    pub fn run(mut self) {
         let mut files = Files::default();
         let started = Started::now();
         // An error says that the keeper is gone; there is nobody left to tell.
@@ -126,7 +141,7 @@ impl Worker {
             .ok();
     }
 
-    fn follow(&self, files: &mut Files, started: &Started) -> Result<(), KeeperGone> {
+    fn follow(&mut self, files: &mut Files, started: &Started) -> Result<(), KeeperGone> {
         loop {
             let now_ms = started.ms();
             let wait = match files.next_due_ms() {
@@ -145,7 +160,7 @@ impl Worker {
         }
     }
 
-    fn handle(&self, files: &mut Files, event: Event, now_ms: u64) -> Result<(), KeeperGone> {
+    fn handle(&mut self, files: &mut Files, event: Event, now_ms: u64) -> Result<(), KeeperGone> {
         match event {
             Event::Opened(opened) => self.open(files, opened),
             // Of a file that nobody knows nothing is said.
@@ -160,10 +175,51 @@ impl Worker {
                 let Some(mut file) = files.remove(key) else {
                     return Ok(());
                 };
-                let found = self.collect(&file.source.clone(), |sink| file.stream.close_all(sink));
+                let found = self.collect(&mut file, |stream, sink| stream.close_all(sink));
+                // The keeper keeps finished rows as long as it likes.
                 self.send(key, &mut file, found, Some(file_state), true)
-            } // The keeper keeps finished rows as long as it likes.
+            }
+            Event::Reload(_) => self.reload(files),
+            // Whoever asked may have gone.
+            Event::Ping(_, answer) => {
+                answer.try_send(()).ok();
+                Ok(())
+            }
         }
+    }
+
+    /// New settings for all files. Where lines are read in another way, what is open is closed: it was begun in the old one.
+    fn reload(&mut self, files: &mut Files) -> Result<(), KeeperGone> {
+        let Ok(Plan { sources, board, keeper }) = self.plans.try_recv() else {
+            return Ok(());
+        };
+        let unasked = self.board.is_some() && board.is_none();
+        self.board = board;
+        let before = std::mem::replace(&mut self.sources, sources);
+        for key in files.by_key.keys().copied().collect::<Vec<_>>() {
+            files
+                .with(key, |file| self.change(key, file, &before, unasked))
+                .unwrap_or(Ok(()))?;
+        }
+        self.batches.send(Message::Change(keeper)).map_err(|_| KeeperGone)
+    }
+
+    fn change(&self, key: FileKey, file: &mut File, before: &Sources, unasked: bool) -> Result<(), KeeperGone> {
+        file.counts = self.metrics.source(&file.source);
+        let Some(parts) = self.sources.get(&file.source) else {
+            return Ok(());
+        };
+        let alike =
+            |before: &SourceParts| before.context_wait == parts.context_wait && before.record.reads_like(&parts.record);
+        if !unasked && before.get(&file.source).is_none_or(alike) {
+            file.stream.set_analyzers(parts.analyzers.clone());
+            return Ok(());
+        }
+        let found = self.collect(file, |stream, sink| stream.close_all(sink));
+        let resume = file.stream.resume();
+        file.stream =
+            Stream::new(parts.analyzers.clone(), parts.record.clone(), &resume).waiting_for_context(parts.context_wait);
+        self.send(key, file, found, None, false)
     }
 
     fn open(&self, files: &mut Files, opened: Box<Opened>) -> Result<(), KeeperGone> {
@@ -174,6 +230,7 @@ impl Worker {
             .waiting_for_context(parts.context_wait);
         let (key, source) = (opened.file, opened.source.clone());
         let mut file = File {
+            counts: self.metrics.source(&source),
             source,
             stream,
             opened: Some(opened),
@@ -194,14 +251,16 @@ impl Worker {
             file.stream.set_known(board.known(&file.source));
         }
         // One batch per chunk: the collector's half of the checkpoint is true at the chunk's end only.
-        let found = self.collect(&file.source.clone(), |sink| {
-            file.stream.feed(&chunk, now_ms, jiff::Timestamp::now(), sink);
+        let found = self.collect(file, |stream, sink| {
+            stream.feed(&chunk, now_ms, jiff::Timestamp::now(), sink);
         });
-        if let Some(metrics) = self.metrics.sources.get(&file.source) {
-            metrics.read_bytes.add(chunk.end_offset - chunk.offset);
+        if let Some(counts) = &file.counts {
+            counts.read_bytes.add(chunk.end_offset - chunk.offset);
+            let lines = memchr::memchr_iter(b'\n', &chunk.bytes).count();
+            counts.read_lines.add(lines as u64);
             let odd = file.stream.take_odd_counts();
-            metrics.unparsed_lines.add(odd.unparsed_lines);
-            metrics.replaced_bytes.add(odd.replaced_bytes);
+            counts.unparsed_lines.add(odd.unparsed_lines);
+            counts.replaced_bytes.add(odd.replaced_bytes);
         }
         chunk.bytes.clear();
         // A full pool has buffers enough: this one is freed.
@@ -222,7 +281,7 @@ impl Worker {
         while let Some(&(_, key)) = files.timers.first().filter(|(due_ms, _)| *due_ms <= now_ms) {
             files
                 .with(key, |file| {
-                    let found = self.collect(&file.source.clone(), |sink| file.stream.close_silent(now_ms, sink));
+                    let found = self.collect(file, |stream, sink| stream.close_silent(now_ms, sink));
                     self.send(key, file, found, None, false)
                 })
                 .unwrap_or(Ok(()))?;
@@ -256,41 +315,34 @@ impl Worker {
     }
 
     /// Drives a stream and keeps what is exceptional.
-    fn collect(
-        &self,
-        source: &Arc<str>,
-        drive: impl FnOnce(&mut dyn FnMut(Seen<'_>)),
-    ) -> Vec<crate::analyzer::Exceptional> {
+    fn collect(&self, file: &mut File, drive: impl FnOnce(&mut Stream, &mut dyn FnMut(Seen<'_>))) -> Vec<Exceptional> {
         let mut found = Vec::new();
-        let (mut records, mut exceptional_records, mut ignored_records) = (0, 0, 0);
-        drive(&mut |seen| match seen {
+        let none = metrics::Source::default();
+        let (counts, metrics) = (file.counts.as_deref().unwrap_or(&none), &self.metrics);
+        drive(&mut file.stream, &mut |seen| match seen {
             Seen::Exceptional(exceptional) => {
-                records += 1;
-                exceptional_records += 1;
+                counts.records.of(exceptional.level).add(1);
+                counts.exceptional.add(1);
+                for finding in &exceptional.findings {
+                    metrics.findings(finding.analyzer, finding.severity).add(1);
+                }
                 found.push(*exceptional);
             }
             // Whether anybody finds something in it, the keeper knows.
             Seen::Unfamiliar(unfamiliar) => {
-                records += 1;
+                counts.records.of(unfamiliar.level).add(1);
                 found.push(*unfamiliar);
             }
-            Seen::Unremarkable { ignored, .. } => {
-                records += 1;
-                ignored_records += u64::from(ignored);
+            Seen::Unremarkable { record, ignored, .. } => {
+                counts.records.of(record.level).add(1);
+                if ignored {
+                    counts.ignored.add(1);
+                    metrics.suppressed(Suppressed::Ignore).add(1);
+                }
             }
-            Seen::Skipped(skipped) => records += skipped,
+            // Nobody has looked at their level.
+            Seen::Skipped(skipped) => counts.records.of(None).add(skipped),
         });
-        if let Some(metrics::Source {
-            records: all,
-            exceptional,
-            ignored,
-            ..
-        }) = self.metrics.sources.get(source)
-        {
-            all.add(records);
-            exceptional.add(exceptional_records);
-            ignored.add(ignored_records);
-        }
         found
     }
 
@@ -298,7 +350,7 @@ impl Worker {
         &self,
         key: FileKey,
         file: &mut File,
-        found: Vec<crate::analyzer::Exceptional>,
+        found: Vec<Exceptional>,
         file_state: Option<Box<FileState>>,
         closed: bool,
     ) -> Result<(), KeeperGone> {

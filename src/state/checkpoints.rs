@@ -1,6 +1,6 @@
 //! Checkpoints: where each file's reading goes on, and when each source was started first.
 
-use crate::collector::{FileState, Resume};
+use crate::collector::{FileState, Resume, Resumed};
 use anyhow::Result;
 use rusqlite::{Connection, params};
 use std::collections::BTreeMap;
@@ -131,6 +131,17 @@ pub fn remember_first_start(connection: &Connection, source: &str, now_ms: i64) 
         .prepare_cached("INSERT OR IGNORE INTO sources VALUES (?1, ?2)")?
         .execute(params![source, now_ms])?;
     Ok(())
+}
+
+/// As the collector goes on with it.
+pub fn resumed((row, known): (i64, Checkpoint)) -> Resumed {
+    Resumed {
+        row,
+        source: known.source.into(),
+        path: known.path,
+        resume: known.resume,
+        file_state: known.file_state,
+    }
 }
 
 /// SQLite knows only signed integers; offsets stay far below 2^63.

@@ -149,11 +149,6 @@ impl State {
         &self.connection
     }
 
-    /// Another connection that can only read, for a courier.
-    pub fn reader(&self) -> Result<Connection> {
-        open_read_only(&self.database)
-    }
-
     /// Writes `state.db.prev`, whole or not at all.
     pub fn back_up(&self) -> Result<()> {
         let path = self.database.with_extension("db.prev");
@@ -201,6 +196,11 @@ pub fn put_meta(connection: &Connection, key: &str, value: Option<&str>) -> Resu
             .execute([key])?,
     };
     Ok(())
+}
+
+/// Another connection to the state of a directory, that can only read: for a courier.
+pub fn reader(dir: &Path) -> Result<Connection> {
+    open_read_only(&dir.join("state.db"))
 }
 
 /// Opens a state database for reading only; the writer goes on.

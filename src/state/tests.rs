@@ -143,7 +143,7 @@ fn dead_deliveries_are_kept_and_not_read_again() {
             ..outbox::Fill::default()
         }
     );
-    let mut queue = Queue::new(state.reader().unwrap(), "ops".into());
+    let mut queue = Queue::new(reader(dir.path()).unwrap(), "ops".into());
     assert!(queue.next(0, 10).unwrap().is_empty());
 }
 

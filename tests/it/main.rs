@@ -20,6 +20,7 @@ mod program;
 mod readme;
 mod receiver;
 mod redaction;
+mod reload;
 mod same_findings;
 mod scan;
 mod servers;

@@ -73,6 +73,10 @@ impl Receiver {
         format!("http://{}{path}", self.address)
     }
 
+    pub fn count(&self) -> usize {
+        self.requests.lock().expect("no test panics within").len()
+    }
+
     pub fn requests(&self) -> Vec<Request> {
         self.requests.lock().expect("no test panics within").clone()
     }
@@ -94,7 +98,9 @@ fn serve(stream: TcpStream, connection: usize, seen: &Mutex<Vec<Request>>, scrip
                 } else {
                     format!("Content-Length: {}\r\n", body.len())
                 };
-                write!(writer, "HTTP/1.1 {status} Whatever\r\n{length}{headers}\r\n{body}")?;
+                // In one write: in several, each waits for the acknowledgement of the last.
+                let answer = format!("HTTP/1.1 {status} Whatever\r\n{length}{headers}\r\n{body}");
+                writer.write_all(answer.as_bytes())?;
             }
             Reply::Raw(bytes) => return writer.write_all(bytes.as_bytes()),
             Reply::Hang => {

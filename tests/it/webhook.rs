@@ -5,7 +5,7 @@ use crate::servers::Certificates;
 use crossbeam_channel::Receiver as Bell;
 use exception_log_collector::alert::render::Wording;
 use exception_log_collector::alert::{Alert, Context, Host, Kind as AlertKind, Reason, Status};
-use exception_log_collector::alerter::courier::{self, Clock, Courier, Mode, Outbox, Wake};
+use exception_log_collector::alerter::courier::{self, Clock, Courier, Mode, Order, Outbox, Wake};
 use exception_log_collector::alerter::webhook::{Mention, Preset, Secret, Settings as Webhook};
 use exception_log_collector::alerter::{self, Alerter, Delivery, Kind, SendError, Settings};
 use exception_log_collector::keeper::{Inbox, Outcome};
@@ -110,7 +110,7 @@ impl Clock for Hurry {
         self.0.elapsed() * 60
     }
 
-    fn wait(&mut self, bell: &Bell<()>, until: Option<Duration>) -> Wake {
+    fn wait(&mut self, bell: &Bell<()>, _orders: &Bell<Order>, until: Option<Duration>) -> Wake {
         let wait = until.map_or(Duration::from_secs(3600), |until| until.saturating_sub(self.now()) / 60);
         match bell.recv_timeout(wait) {
             Ok(()) => Wake::Rung,
@@ -165,6 +165,7 @@ fn a_receiver_that_is_down_then_busy_then_well_gets_everything_and_nothing_twice
         alerter,
         outbox,
         ear,
+        orders: crossbeam_channel::never(),
         keeper,
         mode: Mode::Service,
         deadline,

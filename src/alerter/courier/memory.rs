@@ -62,6 +62,11 @@ impl Memory {
         }
     }
 
+    /// Another way of sending from now on (reload).
+    pub(super) fn set_grouped(&mut self, grouped: bool) {
+        self.grouped = grouped;
+    }
+
     pub(super) fn begin_sweep(&mut self) {
         self.held.clear();
         if self.grouped {

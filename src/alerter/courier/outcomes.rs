@@ -30,7 +30,7 @@ impl Round<'_> {
 
     /// Something got through to be judged: the receiver is well.
     pub(super) fn through(&mut self) {
-        let name = self.courier.settings.name.clone();
+        let name = &self.courier.settings.name;
         if self.failures > 1 || self.blocked.is_some() {
             log::info!("alerter {name}: getting through again");
         }
@@ -39,9 +39,13 @@ impl Round<'_> {
             self.parked_gate = self.clock.now();
         }
         self.failures = 0;
+        self.unblock();
+    }
+
+    pub(super) fn unblock(&mut self) {
         if self.blocked.take().is_some() {
             self.tell(Inbox::Blocked {
-                alerter: name,
+                alerter: self.courier.settings.name.clone(),
                 reason: None,
             });
         }

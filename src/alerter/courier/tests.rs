@@ -245,6 +245,7 @@ fn a_keeper_that_is_gone_ends_the_courier() {
             ..Rows::default()
         })))),
         ear,
+        orders: crossbeam_channel::never(),
         keeper,
         mode: Mode::Service,
         deadline: Duration::from_secs(10),
@@ -288,6 +289,7 @@ fn a_closed_bell_lets_what_is_queued_go_and_stops_at_the_first_failure() {
             ..Rows::default()
         })))),
         ear,
+        orders: crossbeam_channel::never(),
         keeper,
         mode: Mode::Service,
         deadline: Duration::from_secs(10),

@@ -16,6 +16,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
+pub use presets::Active;
 use presets::Context;
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,7 +91,7 @@ pub struct Webhook {
     basic_password: Option<Held>,
     hmac_secret: Option<Held>,
     /// What Alertmanager has to be told again.
-    active: presets::Active,
+    active: Active,
 }
 
 impl Webhook {
@@ -116,7 +117,7 @@ impl Webhook {
             bearer_token: Held::optional(settings.bearer_token.as_ref())?,
             basic_password: Held::optional(settings.basic_auth.as_ref().map(|(_, password)| password))?,
             hmac_secret: Held::optional(settings.hmac_secret.as_ref())?,
-            active: presets::Active::default(),
+            active: Active::default(),
         };
         webhook.urls = webhook.read_urls()?;
         anyhow::ensure!(!webhook.urls.is_empty(), "a webhook needs a URL");
@@ -283,6 +284,17 @@ impl Alerter for Webhook {
             log::debug!("telling Alertmanager what is still firing: {error:?}");
         }
         Some(presets::REPEAT_EVERY)
+    }
+
+    fn active(&mut self) -> Option<Active> {
+        self.is_alertmanager().then(|| std::mem::take(&mut self.active))
+    }
+
+    fn take_over(&mut self, old: &mut dyn Alerter) {
+        // Else what fires would be resolved there after five minutes.
+        if let (true, Some(active)) = (self.is_alertmanager(), old.active()) {
+            self.active = active;
+        }
     }
 }
 

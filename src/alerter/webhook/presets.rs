@@ -14,7 +14,8 @@ mod teams;
 mod telegram;
 mod wecom;
 
-pub(super) use alertmanager::{Active, REPEAT_EVERY, latest, url as alertmanager_url};
+pub use alertmanager::Active;
+pub(super) use alertmanager::{REPEAT_EVERY, latest, url as alertmanager_url};
 pub(super) use pagerduty::URL as PAGERDUTY_URL;
 
 use super::{Mention, Preset, Settings};

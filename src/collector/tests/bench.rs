@@ -6,7 +6,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Far above what anything takes; on a loaded machine too.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -331,6 +331,8 @@ impl Bench {
             Event::Forgotten(row) => {
                 self.rows.retain(|known, _| Some(*known) != row.stored());
             }
+            Event::Reload(_) => {}
+            Event::Ping(_, answer) => answer.try_send(()).unwrap(),
         }
     }
 }

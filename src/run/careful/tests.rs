@@ -36,7 +36,8 @@ fn victim() {
         deadline: Duration::from_secs(50),
         single_instance: false,
     };
-    run(config::load(&request).unwrap().settings, &options).unwrap();
+    let settings = config::load(&request).unwrap().settings;
+    run(settings, &options, Box::new(move || config::load(&request))).unwrap();
 }
 
 /// One source that reads `log`, one alerter that writes each alert to a file.

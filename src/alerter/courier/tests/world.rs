@@ -111,7 +111,7 @@ impl Clock for TestClock<'_> {
         self.now.get()
     }
 
-    fn wait(&mut self, _bell: &Receiver<()>, until: Option<Duration>) -> Wake {
+    fn wait(&mut self, _bell: &Receiver<()>, _orders: &Receiver<Order>, until: Option<Duration>) -> Wake {
         if (self.keeper)(self.now.get()) {
             return Wake::Rung;
         }
@@ -204,6 +204,7 @@ impl Run {
             }),
             outbox: Box::new(SharedOutbox(rows.clone())),
             ear,
+            orders: crossbeam_channel::never(),
             keeper,
             mode: self.mode,
             deadline: Duration::from_secs(10),

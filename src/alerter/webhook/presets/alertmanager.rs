@@ -106,7 +106,7 @@ fn label_name(key: &str) -> String {
 
 /// What is firing, to be said again.
 #[derive(Debug, Default)]
-pub(in super::super) struct Active {
+pub struct Active {
     alerts: BTreeMap<String, (Arc<Alert>, Timestamp)>,
 }
 
