@@ -16,6 +16,9 @@ const VOCABULARY_MAX: usize = 1 << 16;
 /// Held-out scores that a file may hold; thinned out by training.
 const SCORES_MAX: usize = 4096;
 
+/// Engines round differently: a line that was held out scores what it scored then, give or take so much.
+const ROUNDING: f64 = 1e-5;
+
 /// Sizes of the network, by their names in `config.json` of transformers.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Sizes {
@@ -108,7 +111,7 @@ impl Calibration {
 
     /// The share of held-out normal lines that do not score higher: near 1, hardly any normal line looks like this.
     pub fn confidence(&self, score: f64) -> f64 {
-        let below = self.scores.partition_point(|held_out| *held_out <= score);
+        let below = self.scores.partition_point(|held_out| *held_out <= score + ROUNDING);
         below as f64 / self.scores.len() as f64
     }
 }
