@@ -61,7 +61,6 @@ const NOT_BUILT: &[(&str, &[&str])] = &[
     ("alerters.*.max_per_minute", &[]),
     ("alerters.*.max_per_hour", &[]),
     ("alerters.*.catch_up", &[]),
-    ("alerters.*.webhook.template", &[]),
     ("metrics.listen", &[]),
     ("metrics.token_file", &[]),
     ("metrics.textfile", &[]),

@@ -71,6 +71,7 @@ fn to(urls: &[String]) -> Webhook {
         bearer_token: None,
         basic_auth: None,
         hmac_secret: None,
+        template: None,
         timeout: Duration::from_secs(2),
         tls: alerter::tls::Tls::default(),
     }

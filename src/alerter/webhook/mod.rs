@@ -6,6 +6,7 @@
 use super::http::Client;
 use super::secret::Held;
 mod presets;
+pub mod template;
 
 pub use super::secret::Secret;
 pub use super::tls::Tls;
@@ -35,6 +36,8 @@ pub struct Settings {
     pub bearer_token: Option<Secret>,
     pub basic_auth: Option<(String, Secret)>,
     pub hmac_secret: Option<Secret>,
+    /// A body of one's own, in place of the preset's.
+    pub template: Option<template::Template>,
     /// Of one request, from connecting to the last byte of the answer.
     pub timeout: Duration,
     pub tls: Tls,
@@ -197,7 +200,7 @@ impl Webhook {
                 key,
                 now: Timestamp::now(),
             };
-            let (url, body) = presets::request(&self.urls[index], alert, &context);
+            let (url, body) = presets::request(&self.urls[index], alert, &context)?;
             match self.post(&url, &body, Some(&alert.id)) {
                 Ok(()) => {
                     self.current = index;

@@ -38,13 +38,34 @@ pub(super) struct Context<'a> {
 }
 
 /// URL and body of the request that tells of `alert`.
-pub(super) fn request(url: &str, alert: &Alert, context: &Context<'_>) -> (String, Vec<u8>) {
+///
+/// # Errors
+/// Only a template of one's own can fail.
+pub(super) fn request(url: &str, alert: &Alert, context: &Context<'_>) -> Result<(String, Vec<u8>), SendError> {
+    if let Some(template) = &context.settings.template {
+        let body = template.render(alert, context.wording);
+        let body = body.map_err(|fault| SendError::Reject {
+            reason: fault.to_string(),
+        })?;
+        return Ok(match &context.settings.preset {
+            Preset::Dingtalk { .. } => (dingtalk::signed(url, context.key, context.now), body),
+            Preset::Feishu { .. } => (url.to_owned(), feishu::signed_template(body, context)),
+            Preset::Generic
+            | Preset::Alertmanager
+            | Preset::Slack
+            | Preset::Teams
+            | Preset::Discord
+            | Preset::Telegram { .. }
+            | Preset::Pagerduty { .. }
+            | Preset::Wecom => (url.to_owned(), body),
+        });
+    }
     let chat = Chat {
         alert,
         context: *context,
     };
     let body = match &context.settings.preset {
-        Preset::Generic => return (url.to_owned(), crate::alerter::console::json(alert)),
+        Preset::Generic => return Ok((url.to_owned(), crate::alerter::console::json(alert))),
         Preset::Alertmanager => alertmanager::body(&[alert], context.now),
         Preset::Slack => slack::body(&chat),
         Preset::Teams => teams::body(&chat),
@@ -52,15 +73,15 @@ pub(super) fn request(url: &str, alert: &Alert, context: &Context<'_>) -> (Strin
         Preset::Telegram { chat_id } => telegram::body(&chat, chat_id),
         Preset::Pagerduty { .. } => pagerduty::body(&chat),
         Preset::Dingtalk { .. } => {
-            return (
+            return Ok((
                 dingtalk::signed(url, context.key, context.now),
                 bytes(&dingtalk::body(&chat)),
-            );
+            ));
         }
         Preset::Feishu { .. } => feishu::body(&chat),
         Preset::Wecom => wecom::body(&chat),
     };
-    (url.to_owned(), bytes(&body))
+    Ok((url.to_owned(), bytes(&body)))
 }
 
 /// Whether the provider took it: by its own code where it has one, else by the status.

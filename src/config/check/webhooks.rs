@@ -2,6 +2,7 @@
 
 use super::{list, span, words};
 use crate::alerter::tls::Tls;
+use crate::alerter::webhook::template::Template;
 use crate::alerter::webhook::{Mention, Preset, Secret, Settings};
 use crate::config::alerter_file as file;
 use crate::config::key::Key;
@@ -30,6 +31,7 @@ pub fn webhook(key: Key<file::Webhook>, inputs: &mut Inputs) -> Option<(Settings
         bearer_token: secret::either("bearer_token", &file.bearer_token, &file.bearer_token_file, inputs),
         basic_auth: basic_auth(&file, inputs),
         hmac_secret: secret::either("hmac_secret", &file.hmac_secret, &file.hmac_secret_file, inputs),
+        template: template(&file, inputs),
         timeout: timeout(&file, inputs),
         tls: tls(&file.tls, inputs),
     };
@@ -149,7 +151,7 @@ fn preset(at: Option<NodeId>, file: &file::Webhook, word: file::Preset, inputs: 
 fn only_for(file: &file::Webhook, word: file::Preset, inputs: &mut Inputs) {
     use file::Preset::{Alertmanager, Dingtalk, Discord, Feishu, Generic, Pagerduty, Slack, Teams, Telegram, Wecom};
     let chats: &[file::Preset] = &[Slack, Teams, Discord, Telegram, Dingtalk, Feishu, Wecom];
-    let options: [(&str, Option<NodeId>, &[file::Preset]); 9] = [
+    let options: [(&str, Option<NodeId>, &[file::Preset]); 10] = [
         ("chat_id", file.chat_id.at(), &[Telegram]),
         ("routing_key", file.routing_key.at(), &[Pagerduty]),
         ("routing_key_file", file.routing_key_file.at(), &[Pagerduty]),
@@ -159,6 +161,12 @@ fn only_for(file: &file::Webhook, word: file::Preset, inputs: &mut Inputs) {
             "mention",
             file.mention.at(),
             &[Slack, Teams, Discord, Telegram, Dingtalk, Feishu, Wecom],
+        ),
+        // Alertmanager is told of several at once; PagerDuty's body holds the routing key.
+        (
+            "template",
+            file.template.at(),
+            &[Generic, Slack, Teams, Discord, Telegram, Dingtalk, Feishu, Wecom],
         ),
         ("title_prefix", file.title_prefix.at(), chats),
         ("hmac_secret", file.hmac_secret.at(), &[Generic, Alertmanager]),
@@ -178,6 +186,14 @@ fn only_for(file: &file::Webhook, word: file::Preset, inputs: &mut Inputs) {
             inputs.fault(at, format!("`{name}` has no meaning here"), hint);
         }
     }
+}
+
+/// A template that makes JSON of sample alerts.
+fn template(file: &file::Webhook, inputs: &mut Inputs) -> Option<Template> {
+    let (at, source) = file.template.placed()?;
+    Template::new(source)
+        .map_err(|fault| inputs.fault(at, fault.to_string(), "docs/CONFIG.md says what a template can use"))
+        .ok()
 }
 
 fn mention(file: &file::Webhook) -> Mention {

@@ -4,7 +4,7 @@
 //! Log text stands in `plain_text`, which knows no markup; only configured mentions are `lark_md`. A body is at most
 //! 20 KB. Success is `code: 0` (older: `StatusCode: 0`) inside 200.
 
-use super::{Answer, Chat, Class, Colour, RATE_WINDOW, SendError, Value, code, fit, json, judge_code};
+use super::{Answer, Chat, Class, Colour, Context, RATE_WINDOW, SendError, Value, code, fit, json, judge_code};
 use crate::alerter::webhook::hmac_sha256;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -44,14 +44,29 @@ pub(super) fn body(chat: &Chat<'_>) -> Value {
             },
         })
     });
-    if let Some(secret) = chat.context.key {
-        let timestamp = chat.context.now.as_second();
+    sign(&mut body, &chat.context);
+    body
+}
+
+/// What a template of one's own gives, signed if it is an object.
+pub(super) fn signed_template(body: Vec<u8>, context: &Context<'_>) -> Vec<u8> {
+    match serde_json::from_slice::<Value>(&body) {
+        Ok(mut value) if value.is_object() && context.key.is_some() => {
+            sign(&mut value, context);
+            super::bytes(&value)
+        }
+        Ok(_) | Err(_) => body,
+    }
+}
+
+fn sign(body: &mut Value, context: &Context<'_>) {
+    if let Some(secret) = context.key {
+        let timestamp = context.now.as_second();
         body["timestamp"] = timestamp.to_string().into();
         body["sign"] = BASE64_STANDARD
             .encode(hmac_sha256(format!("{timestamp}\n{secret}").as_bytes(), b""))
             .into();
     }
-    body
 }
 
 pub(super) fn judge(url: &str, answer: &Answer) -> Result<(), SendError> {

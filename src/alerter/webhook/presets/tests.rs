@@ -18,6 +18,7 @@ fn settings(preset: Preset) -> Settings {
         bearer_token: None,
         basic_auth: None,
         hmac_secret: None,
+        template: None,
         timeout: Duration::from_secs(1),
         tls: crate::alerter::tls::Tls::default(),
     }
@@ -55,7 +56,74 @@ fn body(settings: &Settings, alert: &Alert) -> Value {
         key: Some("key"),
         now: "2026-11-23T06:00:05Z".parse().unwrap(),
     };
-    serde_json::from_slice(&request("https://h/x", alert, &context).1).unwrap()
+    serde_json::from_slice(&request("https://h/x", alert, &context).unwrap().1).unwrap()
+}
+
+/// Every kind of message that a provider may be told of.
+fn messages() -> Vec<(&'static str, Alert)> {
+    let own = |kind, title: &str| Alert {
+        kind,
+        title: title.to_owned(),
+        message: Some(title.to_owned()),
+        text: None,
+        template: None,
+        level: None,
+        timestamp: None,
+        source: None,
+        detectors: Vec::new(),
+        fields: serde_json::Map::new(),
+        context: crate::alert::Context::default(),
+        ..alert()
+    };
+    let group = |count: u64, severity: &str, title: &str| json!({"count": count, "severity": severity, "title": title});
+    vec![
+        ("firing", alert()),
+        (
+            "repeated",
+            Alert {
+                status: Status::Repeated,
+                reason: crate::alert::Reason::Ongoing,
+                id: "r1".to_owned(),
+                firing_id: Some("k3v9q2".to_owned()),
+                count: 1834,
+                ..alert()
+            },
+        ),
+        (
+            "resolved",
+            Alert {
+                status: Status::Resolved,
+                reason: crate::alert::Reason::Quiet,
+                count: 3,
+                ..alert()
+            },
+        ),
+        (
+            "digest",
+            Alert {
+                count: 9,
+                severity: Level::Fatal,
+                groups: vec![
+                    group(7, "fatal", "out of memory"),
+                    group(2, "error", "pool <!channel> exhausted"),
+                ],
+                ..own(crate::alert::Kind::Digest, "9 alerts of 2 kinds were held back")
+            },
+        ),
+        (
+            "loss",
+            own(
+                crate::alert::Kind::Loss,
+                "512 bytes of /var/log/app.log were lost (rotated)",
+            ),
+        ),
+        ("agent", own(crate::alert::Kind::Agent, "was down from 06:00 to 07:00")),
+        (
+            "absence",
+            own(crate::alert::Kind::Absence, "no match of heartbeat for 5m"),
+        ),
+        ("hostile", hostile()),
+    ]
 }
 
 /// `UPDATE_GOLDEN=1` writes them; what is written is to be read before it is committed.
@@ -63,15 +131,11 @@ fn body(settings: &Settings, alert: &Alert) -> Value {
 fn every_provider_is_sent_what_its_golden_file_holds() {
     for (name, preset) in presets() {
         let path = format!("{}/tests/fixtures/presets/{name}.json", env!("CARGO_MANIFEST_DIR"));
-        let firing = alert();
-        let resolved = Alert {
-            status: Status::Resolved,
-            reason: crate::alert::Reason::Quiet,
-            count: 3,
-            ..alert()
-        };
         let settings = settings(preset);
-        let made = json!({"firing": body(&settings, &firing), "resolved": body(&settings, &resolved)});
+        let bodies = messages()
+            .into_iter()
+            .map(|(message, alert)| (message.to_owned(), body(&settings, &alert)));
+        let made = Value::Object(bodies.collect());
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
             std::fs::write(&path, serde_json::to_string_pretty(&made).unwrap() + "\n").unwrap();
         }
@@ -358,7 +422,7 @@ fn signatures_are_those_of_the_documentation() {
         key: Some("s"),
         now,
     };
-    let (_, body) = request("https://h/x", &alert(), &context);
+    let (_, body) = request("https://h/x", &alert(), &context).unwrap();
     let body: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(
         (&body["timestamp"], &body["sign"]),
