@@ -130,7 +130,7 @@ pub fn body(alert: &Alert, wording: &Wording) -> String {
             text,
             "{:>6} × {:<5} {}",
             word("count"),
-            word("severity"),
+            severity(group, wording),
             one_line(&word("title"))
         );
     }
@@ -138,6 +138,16 @@ pub fn body(alert: &Alert, wording: &Wording) -> String {
         _ = write!(text, "\n[{}]", Words::of(wording.language).truncated);
     }
     text
+}
+
+/// Of a group of a digest, in the language of who reads it.
+fn severity(group: &serde_json::Value, wording: &Wording) -> String {
+    let level = group
+        .get("severity")
+        .and_then(|level| serde_json::from_value(level.clone()).ok());
+    level.map_or_else(String::new, |level| {
+        Words::of(wording.language).severity(level).to_lowercase()
+    })
 }
 
 /// An alert on a terminal or in a text file: headline, facts, and the text indented under it. Ends with a newline.

@@ -108,6 +108,9 @@ pub trait Alerter: std::marker::Send {
 
     fn send(&mut self, batch: &[Delivery]) -> Sent;
 
+    /// What still fires, told before the first `tick`: for who has to be reminded of it, and has forgotten it in a restart.
+    fn recall(&mut self, _firing: Vec<Arc<crate::alert::Alert>>) {}
+
     /// Called when the courier begins and again after the wait it returned: for what has to be done without a delivery.
     fn tick(&mut self) -> Option<Duration> {
         None

@@ -316,7 +316,8 @@ fn remarks(settings: &Settings) -> Vec<String> {
     for alerter in &settings.alerters {
         remark_alerter(alerter, &mut remarks);
     }
-    let leaves = |alerter: &alerter::Settings| matches!(alerter.kind, Kind::Webhook(_) | Kind::Email(_));
+    let leaves =
+        |alerter: &alerter::Settings| matches!(alerter.kind, Kind::Webhook(_) | Kind::Email(_) | Kind::Kafka(_));
     if settings.alert.redact.is_empty() && settings.alerters.iter().any(leaves) {
         remarks.push("exposes: log text leaves this host as it stands (alerts.redact is empty)".to_owned());
     }
@@ -354,7 +355,7 @@ fn remark_source(settings: &Settings, source: &Source, remarks: &mut Vec<String>
 
 fn remark_alerter(alerter: &alerter::Settings, remarks: &mut Vec<String>) {
     let name = &alerter.name;
-    if alerter.send == Send::Each && matches!(alerter.kind, Kind::Webhook(_) | Kind::Email(_)) {
+    if alerter.send == Send::Each && matches!(alerter.kind, Kind::Webhook(_) | Kind::Email(_) | Kind::Kafka(_)) {
         remarks.push(format!(
             "storms: {name} sends a message for every exceptional record (send: each)"
         ));

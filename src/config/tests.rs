@@ -3,6 +3,8 @@
 use super::decode::decode;
 use super::key_lister::KeyLister;
 use super::*;
+mod alerter_options;
+
 use proptest::prelude::*;
 use std::time::{Duration, Instant};
 

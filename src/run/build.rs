@@ -1,5 +1,6 @@
 //! Builds the service: everything that can fail is done here, before a thread starts.
 
+use super::recall::recall;
 use super::reload::{self, Letterbox, Orders, Reloader};
 use super::worker::{AtEnd, Plan, SourceParts, Sources, Worker};
 use super::{COURIERS_DEADLINE, Service, careful};
@@ -311,7 +312,8 @@ fn couriers(
     let newest_seq = outbox::newest_seq(state.connection())?;
     let (mut couriers, mut lines, mut orders) = (Vec::new(), Lines::new(), Orders::new());
     for alerter in &settings.alerters {
-        let built = alerter::build_named(alerter)?;
+        let mut built = alerter::build_named(alerter)?;
+        recall(&mut *built, alerter, state.connection())?;
         let (made, (bell, feeder), teller) = courier(alerter, built, newest_seq, &settings.state_dir, options, keeper)?;
         couriers.push(made);
         lines.push((alerter.clone(), bell, feeder));

@@ -12,6 +12,7 @@
 
 mod build;
 mod careful;
+mod recall;
 mod reload;
 mod threads;
 pub mod worker;

@@ -6,6 +6,7 @@
 //! before. What cannot change in a running service is named.
 
 use super::build::{self, Identity};
+use super::recall::recall;
 use super::threads::Threads;
 use super::worker::Plan;
 use crate::alerter::courier::{Courier, Order, Replacement};
@@ -162,14 +163,16 @@ impl Reloader {
 
     fn prepare(&self, settings: &Settings) -> Result<Prepared> {
         let parts = &self.parts;
-        let newest_seq = outbox::newest_seq(&state::reader(&parts.current.state_dir)?)?;
+        let reader = state::reader(&parts.current.state_dir)?;
+        let newest_seq = outbox::newest_seq(&reader)?;
         let mut prepared = Prepared {
             alerters: Vec::new(),
             couriers: Vec::new(),
             replacements: Vec::new(),
         };
         for settings in &settings.alerters {
-            let alerter: Box<dyn Alerter> = alerter::build_named(settings)?;
+            let mut alerter: Box<dyn Alerter> = alerter::build_named(settings)?;
+            recall(&mut *alerter, settings, &reader)?;
             let mut line = None;
             if parts.orders.contains_key(&settings.name) {
                 let settings = settings.clone();

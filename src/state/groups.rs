@@ -46,6 +46,30 @@ pub fn sample(connection: &Connection, key: &Key) -> Result<Option<Alert>> {
     ))
 }
 
+/// What fires: the message that was said first of each group, with what its life says by now.
+pub fn firing(connection: &Connection) -> Result<Vec<Alert>> {
+    let mut statement = connection.prepare("SELECT life, sample FROM groups")?;
+    let mut rows = statement.query([])?;
+    let mut firing = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (life, sample): (String, String) = (row.get(0)?, row.get(1)?);
+        // What cannot be read is told of by `load`.
+        let (Ok(group), Ok(mut alert)) = (
+            serde_json::from_str::<Group>(&life),
+            serde_json::from_str::<Alert>(&sample),
+        ) else {
+            continue;
+        };
+        if group.firing {
+            alert.severity = group.severity;
+            alert.count = group.count;
+            (alert.first_seen, alert.last_seen) = (group.first_seen, group.last_seen);
+            firing.push(alert);
+        }
+    }
+    Ok(firing)
+}
+
 pub fn load(connection: &Connection) -> Result<Vec<(Key, Group)>> {
     let mut statement = connection.prepare("SELECT source, fingerprint, life FROM groups")?;
     let mut rows = statement.query([])?;

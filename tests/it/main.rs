@@ -3,6 +3,7 @@
 //! One binary, one file per behaviour; `program` starts and stops the child, `servers` says what a machine lacks.
 //! Tests wait for conditions with a deadline, never for a time.
 
+mod alertmanager;
 mod check_send;
 mod config;
 mod corpus;

@@ -7,7 +7,7 @@
 mod batch;
 mod partition;
 mod sasl;
-mod topic;
+pub mod topic;
 mod wire;
 
 pub use sasl::Mechanism;

@@ -43,6 +43,43 @@ pub(super) fn of(template: &str, alert: &Alert) -> String {
     }
 }
 
+/// Whether [`of`] could fill this template with something, and Kafka would take what stands around it.
+///
+/// # Errors
+/// What is wrong, and what to do.
+pub fn check(template: &str) -> Result<(), (String, &'static str)> {
+    const PLACEHOLDERS: &str = "there are {{ source }}, {{ host }}, {{ severity }} and {{ labels.x }}";
+    let mut literal = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once("{{") {
+        literal.push_str(before);
+        let Some((placeholder, after)) = after.split_once("}}") else {
+            return Err(("a `{{` is never closed".to_owned(), PLACEHOLDERS));
+        };
+        let name = placeholder.trim();
+        let label = name.strip_prefix("labels.").is_some_and(|label| !label.is_empty());
+        if !label && !["source", "host", "severity"].contains(&name) {
+            return Err((format!("`{{{{ {name} }}}}` stands for nothing"), PLACEHOLDERS));
+        }
+        // Something will stand there.
+        literal.push('x');
+        rest = after;
+    }
+    literal.push_str(rest);
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if literal.is_empty()
+        || literal.len() > NAME_MAX_BYTES
+        || matches!(literal.as_str(), "." | "..")
+        || !literal.chars().all(fits)
+    {
+        return Err((
+            "is not a name of a topic".to_owned(),
+            "up to 249 letters, digits, `.`, `_` and `-`",
+        ));
+    }
+    Ok(())
+}
+
 /// `host:port`, IPv6 in brackets.
 pub(super) fn address(host: &str, port: i32) -> String {
     if host.contains(':') {
@@ -70,6 +107,18 @@ mod tests {
             ("..", "_"),
         ] {
             assert_eq!(of(template, &alert), topic);
+        }
+        for (template, good) in [
+            ("exceptions", true),
+            ("{{ labels.team }}", true),
+            ("", false),
+            ("..", false),
+            ("a b", false),
+            ("x-{{ labels. }}", false),
+            ("x-{{ sorce }}", false),
+            ("x-{{ source", false),
+        ] {
+            assert_eq!(check(template).is_ok(), good, "{template}");
         }
         assert_eq!(of(&"x".repeat(1000), &alert).len(), NAME_MAX_BYTES);
     }

@@ -229,7 +229,10 @@ impl Webhook {
             None
         };
         let now = Timestamp::now();
-        self.tell_all(&presets::alertmanager_body(&presets::latest(batch), now), id)?;
+        self.tell_all(
+            &presets::alertmanager_body(&presets::latest(batch), &self.wording, now),
+            id,
+        )?;
         for delivery in batch {
             self.active.heard(&delivery.alert, now);
         }
@@ -276,11 +279,18 @@ impl Alerter for Webhook {
         Sent::all(delivered)
     }
 
+    fn recall(&mut self, firing: Vec<Arc<Alert>>) {
+        if self.is_alertmanager() {
+            let now = Timestamp::now();
+            firing.iter().for_each(|alert| self.active.heard(alert, now));
+        }
+    }
+
     fn tick(&mut self) -> Option<Duration> {
         if !self.is_alertmanager() {
             return None;
         }
-        if let Some(body) = self.active.body(Timestamp::now())
+        if let Some(body) = self.active.body(&self.wording, Timestamp::now())
             && let Err(error) = self.tell_all(&presets::bytes(&body), None)
         {
             // Deliveries, which count, tell the same at `warn`; this is said again in a minute.

@@ -66,7 +66,7 @@ pub(super) fn request(url: &str, alert: &Alert, context: &Context<'_>) -> Result
     };
     let body = match &context.settings.preset {
         Preset::Generic => return Ok((url.to_owned(), crate::alerter::console::json(alert))),
-        Preset::Alertmanager => alertmanager::body(&[alert], context.now),
+        Preset::Alertmanager => alertmanager::body(&[alert], context.wording, context.now),
         Preset::Slack => slack::body(&chat),
         Preset::Teams => teams::body(&chat),
         Preset::Discord => discord::body(&chat),
@@ -158,9 +158,10 @@ fn seconds(value: Option<&Value>) -> Option<Duration> {
 }
 
 /// The body that tells Alertmanager of several alerts.
-pub(super) fn alertmanager_body(alerts: &[std::sync::Arc<Alert>], now: jiff::Timestamp) -> Vec<u8> {
+pub(super) fn alertmanager_body(alerts: &[std::sync::Arc<Alert>], wording: &Wording, now: jiff::Timestamp) -> Vec<u8> {
     bytes(&alertmanager::body(
         &alerts.iter().map(|alert| &**alert).collect::<Vec<_>>(),
+        wording,
         now,
     ))
 }

@@ -160,6 +160,9 @@ fn output_file(key: Key<file::File>, inputs: &mut Inputs) -> Option<Kind> {
         }
         return None;
     };
+    if path.is_empty() {
+        inputs.fault(at, "is empty", "name a file: `path: /var/log/elc-alerts.jsonl`");
+    }
     let parent = std::path::Path::new(path).parent().unwrap_or(std::path::Path::new(""));
     if !parent.as_os_str().is_empty() && !parent.is_dir() {
         inputs.fault(

@@ -2,6 +2,7 @@
 
 use super::list;
 use super::webhooks::tls;
+use crate::alerter::kafka::topic;
 use crate::alerter::kafka::{Acks, Compression, Key as RecordKey, Mechanism, Sasl, Settings};
 use crate::alerter::tls::Tls;
 use crate::config::alerter_file as file;
@@ -38,6 +39,11 @@ pub fn kafka(key: Key<file::Kafka>, inputs: &mut Inputs) -> Option<Settings> {
     }
     if !file.topic.is_given() {
         inputs.fault(section_at, "`topic` is missing", "add `topic: exceptions`");
+    }
+    if let Some((at, template)) = file.topic.placed()
+        && let Err((what, hint)) = topic::check(template)
+    {
+        inputs.fault(at, what, hint);
     }
     let compression = match file.compression.or(file::KafkaCompression::None) {
         file::KafkaCompression::None => Compression::None,

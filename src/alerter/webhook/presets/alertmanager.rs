@@ -2,9 +2,10 @@
 //!
 //! An alert that Alertmanager hears no more of is resolved there at its `endsAt`: [`Active`] remembers what is firing and
 //! says it again every minute, five minutes ahead. What of one batch has been overtaken by a later message of its
-//! fingerprint is not sent.
+//! fingerprint is not sent. After a restart the keeper's groups say what is firing.
 
 use super::{Value, json, severity};
+use crate::alert::render::Wording;
 use crate::alert::{Alert, Kind, Status};
 use crate::analyzer::AnalyzerKind;
 use jiff::Timestamp;
@@ -20,8 +21,8 @@ const ACTIVE_MAX: usize = 10_000;
 const SILENCE_MAX: Duration = Duration::from_secs(24 * 3600);
 const DESCRIPTION_MAX_CHARS: usize = 4000;
 
-pub(super) fn body(alerts: &[&Alert], now: Timestamp) -> Value {
-    alerts.iter().map(|alert| one(alert, now)).collect()
+pub(super) fn body(alerts: &[&Alert], wording: &Wording, now: Timestamp) -> Value {
+    alerts.iter().map(|alert| one(alert, wording, now)).collect()
 }
 
 /// The API below an address that names only the server.
@@ -38,7 +39,7 @@ pub(in super::super) fn url(configured: &str) -> String {
     }
 }
 
-fn one(alert: &Alert, now: Timestamp) -> Value {
+fn one(alert: &Alert, wording: &Wording, now: Timestamp) -> Value {
     let mut labels: BTreeMap<String, String> = alert
         .labels
         .iter()
@@ -57,7 +58,7 @@ fn one(alert: &Alert, now: Timestamp) -> Value {
         Status::Firing | Status::Repeated => now.checked_add(AHEAD).unwrap_or(now),
         Status::Resolved => now,
     };
-    let description = crate::alert::render::clean(alert.text.as_deref().unwrap_or("")).into_owned();
+    let description = crate::alert::render::body(alert, wording);
     json!({
         "labels": labels,
         "annotations": {
@@ -131,11 +132,11 @@ impl Active {
     }
 
     /// None: nothing is firing.
-    pub(in super::super) fn body(&mut self, now: Timestamp) -> Option<Value> {
+    pub(in super::super) fn body(&mut self, wording: &Wording, now: Timestamp) -> Option<Value> {
         self.alerts
             .retain(|_, (_, at)| now.duration_since(*at).unsigned_abs() < SILENCE_MAX);
         let alerts: Vec<&Alert> = self.alerts.values().map(|(alert, _)| &**alert).collect();
-        (!alerts.is_empty()).then(|| body(&alerts, now))
+        (!alerts.is_empty()).then(|| body(&alerts, wording, now))
     }
 }
 
