@@ -13,8 +13,13 @@ use std::io::Write;
 /// It names what the configuration does not have, or what the service or the state refused.
 pub fn run(settings: &Settings, asked: &Asked, out: &mut dyn Write) -> Result<()> {
     names_must_be_known(settings, &asked.command)?;
+    let command = match &asked.command {
+        // The service may not see the files of whoever asks.
+        Command::Verdict(asked) => Command::Verdict(asked.clone().with_file()?),
+        Command::Explain(_) | Command::Outbox(_) | Command::Silence(_) => asked.command.clone(),
+    };
     let alerters = settings.alerters.iter().map(|alerter| alerter.name.clone()).collect();
-    let answer = control::perform(&settings.state_dir, &asked.command, alerters)?;
+    let answer = control::perform(&settings.state_dir, &command, alerters)?;
     if asked.json {
         return Ok(writeln!(out, "{answer}")?);
     }
@@ -27,9 +32,8 @@ fn names_must_be_known(settings: &Settings, command: &Command) -> Result<()> {
         Command::Silence(silence::Command::Add(wanted)) => wanted,
         Command::Silence(silence::Command::List | silence::Command::Remove(_))
         | Command::Outbox(_)
-        | Command::Explain(_) => {
-            return Ok(());
-        }
+        | Command::Explain(_)
+        | Command::Verdict(_) => return Ok(()),
     };
     let rules = settings.analyzer.rules.iter().map(|rule| &*rule.name);
     must_be_one_of("rule", wanted.matcher.rule.as_deref(), rules)?;

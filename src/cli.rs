@@ -148,6 +148,8 @@ enum Typed {
     Silence(commands::TypedSilence),
     /// Say why somebody heard of something, or why not: each stage's word, every delivery try
     Explain(commands::TypedExplain),
+    /// A person's word on a kind of message: normal or abnormal, for novelty and the model
+    Verdict(commands::TypedVerdict),
     /// Write completions for a shell to standard output
     Completions { shell: clap_complete::Shell },
     /// Write the man page to standard output
@@ -250,6 +252,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, now: jiff::Timestamp) -> 
         Some(Typed::Model(model)) => Command::Model(model.into()),
         Some(Typed::Silence(silence)) => Command::Ask(Box::new(silence.asked(now))),
         Some(Typed::Explain(typed)) => Command::Explain(typed.into()),
+        Some(Typed::Verdict(verdict)) => Command::Ask(Box::new(verdict.into())),
         Some(Typed::Completions { shell }) => Command::Completions(shell),
         Some(Typed::Man) => Command::Man,
     };

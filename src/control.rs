@@ -22,7 +22,8 @@ use std::time::Duration;
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The keeper has so long to answer: longer than its longest commit on a slow card.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-const REQUEST_MAX_BYTES: u64 = 64 * 1024;
+/// An import of verdicts is the longest.
+const REQUEST_MAX_BYTES: u64 = 4 * 1024 * 1024;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "lowercase")]

@@ -9,6 +9,7 @@ mod clocks;
 mod commands;
 mod inbox;
 mod inline;
+mod judging;
 mod novelty;
 mod opening;
 mod pending;
@@ -17,11 +18,13 @@ mod silences;
 mod status;
 mod telling;
 mod upkeep;
+mod verdicts;
 mod watching;
 
 pub use board::Board;
 pub use clocks::boot_id;
 pub use inbox::{Batch, Inbox, Mark, Message, Outcome};
+pub use judging::Judged;
 pub use reload::{Change, Known, Line, ORPHANED, Reload};
 pub use status::Status;
 
@@ -34,12 +37,13 @@ use crate::alerter::courier::{self, Bell, Feeder};
 use crate::alerter::{self, WhenFull};
 use crate::analyzer::Rule;
 use crate::collector::{FileKey, Opened};
+use crate::judge;
 use crate::metrics::Metrics;
 use crate::state::checkpoints::Checkpoint;
 use crate::state::{RUNNING, State, checkpoints, groups, outbox, recover};
 use anyhow::Result;
 use clocks::now;
-use crossbeam_channel::{Receiver, never, select, select_biased};
+use crossbeam_channel::{Receiver, Sender, never, select, select_biased};
 use pending::Pending;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -83,6 +87,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// Where it is published what is known of templates.
     pub board: Arc<Board>,
+    /// The judge, with its bell.
+    pub judge: Option<(judge::Settings, Sender<()>)>,
 }
 
 /// How long the couriers have at the end.
@@ -110,6 +116,7 @@ pub struct Keeper {
     queues: Vec<Queue>,
     pending: Pending,
     novelty: novelty::Novelty,
+    judging: judging::Judging,
     metrics: Arc<Metrics>,
     started: Instant,
     /// So long after a commit more is waited for before the next.
@@ -163,7 +170,9 @@ impl Keeper {
             alerters,
             metrics,
             board,
+            judge,
         } = parts;
+        let (judge, judge_bell) = judge.unzip();
         let now = now();
         let boot_id = boot_id();
         let carry_over = clocks::carry_over(&state, &boot_id, now)?;
@@ -192,6 +201,7 @@ impl Keeper {
             book.touch_all();
         }
         let mut keeper = Self {
+            judging: judging::Judging::new(&state, judge, judge_bell)?,
             novelty: novelty::Novelty::new(&state, alert.novelty.clone(), board)?,
             book,
             silences: Silences::default(),
@@ -237,6 +247,7 @@ impl Keeper {
         couriers: CouriersEnd,
     ) -> Result<()> {
         self.ring_all();
+        self.judging.ring();
         loop {
             let wait = self.wait();
             let full = never();
@@ -258,7 +269,7 @@ impl Keeper {
             self.look_at_clock();
             self.let_time_pass();
             self.watch_absences();
-            if self.pending.is_due() {
+            if self.pending.is_due() || self.judging.is_due() {
                 self.commit_or_wait()?;
             }
             self.back_up_if_due();
@@ -270,13 +281,9 @@ impl Keeper {
     }
 
     fn finish(mut self, inbox: &Receiver<Inbox>, couriers: CouriersEnd) -> Result<()> {
-        self.commit_or_wait()?;
+        let until = self.let_judge_finish(inbox, couriers)?;
         // Dropping the bells tells the couriers to finish; their inbox closes when the last one has.
         self.queues.iter_mut().for_each(|queue| queue.bell = courier::bell().0);
-        let until = match couriers {
-            CouriersEnd::After(deadline) => Instant::now() + deadline,
-            CouriersEnd::At(until) => until,
-        };
         loop {
             let left = until.saturating_duration_since(Instant::now());
             select_biased! {
@@ -369,6 +376,8 @@ impl Keeper {
             Inbox::Ping(reply) => {
                 reply.try_send(()).ok();
             }
+            Inbox::JudgeEnded => self.judging.ended(),
+            Inbox::Judged(judged) => self.take_verdicts(judged),
             Inbox::Command(command, reply) => {
                 reply.try_send(self.obey(&command)).ok();
             }
@@ -428,7 +437,7 @@ impl Keeper {
         }
         if let Some(source) = self.files.get(&file).map(|known| known.source.clone()) {
             for mut exceptional in found {
-                if self.weigh(&source, &mut exceptional, observed_at) {
+                if self.weigh(file, &source, &mut exceptional, observed_at) {
                     self.tell(file, exceptional, observed_at);
                 }
             }

@@ -20,6 +20,7 @@ pub mod state;
 
 pub mod command;
 pub mod control;
+pub mod judge;
 pub mod keeper;
 pub mod metrics;
 pub mod own_log;

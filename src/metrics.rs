@@ -3,8 +3,10 @@
 //! What is counted per source or alerter comes and goes with the configuration ([`Metrics::follow`]); a stage asks once
 //! for its part and keeps it. Names and labels of what is shown are made where it is shown.
 
+mod ai;
 mod history;
 
+pub use ai::{AI_SECONDS, Ai};
 pub use history::{History, Minute};
 
 use crate::alert::Status;
@@ -124,6 +126,7 @@ pub struct Metrics {
     /// Threads that did not answer the last ping, by name.
     stuck: Mutex<Vec<String>>,
     history: Mutex<History>,
+    pub ai: Ai,
 }
 
 pub const ANALYZERS: [(AnalyzerKind, &str); 4] = [

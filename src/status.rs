@@ -33,6 +33,7 @@ pub fn run(settings: &Settings, options: &StatusOptions, out: &mut dyn Write) ->
 fn write_text(status: &Status, out: &mut dyn Write) -> io::Result<()> {
     write_health(status, out)?;
     write_sources(status, out)?;
+    write_known(status, out)?;
     write_alerters(status, out)?;
     write_alerts(status, out)
 }
@@ -74,6 +75,36 @@ fn write_sources(status: &Status, out: &mut dyn Write) -> io::Result<()> {
             source.records,
             source.exceptional,
             bytes(lost)
+        )?;
+    }
+    Ok(())
+}
+
+/// What each source is known to say, and the judge.
+fn write_known(status: &Status, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "\n{:<16} {:>10} {:>10}", "source", "templates", "novelty")?;
+    for source in &status.sources {
+        writeln!(
+            out,
+            "{:<16} {:>10} {:>10}",
+            source.name, source.templates, source.novelty
+        )?;
+    }
+    let ai = &status.ai;
+    if ai.mode != "off" && !ai.mode.is_empty() {
+        let away = if ai.away { ", away: templates wait" } else { "" };
+        writeln!(
+            out,
+            "\njudge: {} ({}{away}); {} wait, {} verdicts, {} abnormal since the start",
+            if ai.model.is_empty() {
+                "not known yet"
+            } else {
+                &ai.model
+            },
+            ai.mode,
+            ai.pending,
+            ai.verdicts,
+            ai.abnormal
         )?;
     }
     Ok(())

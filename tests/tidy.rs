@@ -70,7 +70,19 @@ const LAYERS: [(&str, &[&str]); 15] = [
             "record",
         ],
     ),
-    ("judge", &["alert", "analyzer", "record", "keeper", "metrics", "state"]),
+    // The service is reached by TLS as alerters are.
+    (
+        "judge",
+        &[
+            "alert",
+            "analyzer",
+            "record",
+            "keeper",
+            "metrics",
+            "state",
+            "alerter::tls",
+        ],
+    ),
     ("metrics", &["record::Level", "alert", "analyzer::AnalyzerKind"]),
     ("own_log", &[]),
     // Works on the state alone, so that service and command line do the same.

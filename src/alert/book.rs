@@ -120,7 +120,7 @@ impl Book {
             .collect();
     }
 
-    /// Counts a record whose alert would be `alert`; tells what is to be said of it, if anything.
+    /// Counts a record (or so many as it counts) whose alert would be `alert`; tells what is to be said of it, if anything.
     pub fn observe(&mut self, source: &Arc<str>, alert: &Alert, now: Now) -> Option<Said> {
         let key = Key {
             source: source.clone(),
@@ -206,6 +206,10 @@ impl Book {
         self.forgotten.extend(forgotten);
     }
 
+    pub fn group(&self, key: &Key) -> Option<&Group> {
+        self.groups.get(key)
+    }
+
     pub fn groups(&self) -> impl Iterator<Item = (&Key, &Group)> {
         self.groups.iter()
     }
@@ -219,8 +223,8 @@ impl Book {
         } else {
             group.gap_ms - group.gap_ms / 8 + gap / 8
         };
-        group.count += 1;
-        group.unsaid += 1;
+        group.count += alert.count;
+        group.unsaid += alert.count;
         group.last_seen_ms = now.boot_ms;
         group.last_seen = group.last_seen.max(alert.last_seen);
         let worse = alert.severity > group.severity;

@@ -4,28 +4,51 @@
 //! counted between them; out comes what is news, and the [`Known`] that the analyzers look into. Pure.
 
 use super::novelty::{At, Learner, Opinion, Phase, Settings};
-use super::template::{Learned, Template, Templates, normal_form};
-use crate::analyzer::mask::mask;
+use super::template::{self, Learned, Template, Templates};
+use crate::analyzer::Finding;
 use crate::analyzer::template::{ByMask, Counts, Known, MASKS_MAX, Unknown};
+use std::collections::HashMap;
 use std::sync::Arc;
+
+/// Masks that were counted and may still be weighed.
+const EARLY_MAX: usize = 4096;
 
 #[derive(Debug, Default)]
 pub struct Familiar {
     pub templates: Templates,
     pub learner: Learner,
-    ids: ByMask<u32>,
+    places: ByMask<Place>,
+    /// What every record of a subject is to bring along.
+    notes: HashMap<u64, Arc<Finding>>,
     known: Arc<Known>,
     /// `known` differs from what was handed out last.
     fresh: bool,
+    /// Records that were counted before the first one with their mask was weighed: it waited for its context.
+    early: ByMask<u32>,
     /// Records of the current batch that the learner knows of.
     counted: u64,
 }
 
+/// Where a mask belongs.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    template: Option<u32>,
+    subject: u64,
+}
+
 /// What a record with an unknown mask is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Weighed {
     /// None: its template could not be made, the table is full.
     pub template: Option<u32>,
+    /// What verdicts on it are about: its template, else its mask; with `scope: line` the line.
+    pub subject: u64,
+    /// The text of that.
+    pub text: String,
+    /// What is known about the subject.
+    pub noted: Option<Arc<Finding>>,
+    /// Records with this mask that were counted already.
+    pub early: u64,
     pub new: bool,
     pub opinion: Opinion,
     /// The table has just become full.
@@ -41,13 +64,17 @@ pub struct Newcomer<'a> {
     pub fingerprint: &'a str,
     /// What a digest would call it, redacted.
     pub title: &'a str,
+    /// With `scope: line`: the message itself, redacted.
+    pub line: Option<&'a str>,
     /// Somebody has found it exceptional already.
     pub found: bool,
 }
 
 impl Familiar {
-    pub fn new(stored: impl IntoIterator<Item = Template>, learner: Learner) -> Self {
+    /// `known` says how masks are looked up; it knows nothing yet.
+    pub fn new(stored: impl IntoIterator<Item = Template>, learner: Learner, known: Arc<Known>) -> Self {
         Self {
+            known,
             templates: Templates::new(stored),
             learner,
             ..Self::default()
@@ -60,11 +87,14 @@ impl Familiar {
         self.learner.saw(unknown.number.saturating_sub(self.counted), at);
         self.counted = self.counted.max(unknown.number);
         let was_full = self.templates.is_full();
-        // Masked once more: what redaction put in is the same on every host then.
-        let text = normal_form(&mask(newcomer.mask.as_bytes()));
+        let text = template::learnable(newcomer.mask);
         let learned = self.templates.learn(&text, newcomer.fingerprint, at.arrived_ms);
         let mut weighed = Weighed {
             template: None,
+            subject: 0,
+            text: String::new(),
+            noted: None,
+            early: self.early.remove(&unknown.hash).map_or(0, u64::from),
             new: false,
             opinion: Opinion::Quiet,
             filled: !was_full && self.templates.is_full() && self.learner.table_full(),
@@ -73,10 +103,7 @@ impl Familiar {
             Learned::Known(id) => weighed.template = Some(id),
             Learned::Merged { into, from } => {
                 weighed.template = Some(into);
-                self.ids
-                    .values_mut()
-                    .filter(|id| from.contains(id))
-                    .for_each(|id| *id = into);
+                self.move_masks(&from, into, newcomer.line.is_none());
             }
             Learned::New(id) => {
                 weighed.template = Some(id);
@@ -89,19 +116,83 @@ impl Familiar {
             }
             Learned::Full => {}
         }
-        if let Some(id) = weighed.template {
-            if self.ids.len() >= MASKS_MAX {
-                self.ids.clear();
-            }
-            self.ids.insert(unknown.hash, id);
+        let template = weighed.template.and_then(|id| self.templates.get(id));
+        weighed.text = match (newcomer.line, template) {
+            (Some(line), _) => line.to_owned(),
+            (None, Some(template)) => template.text.clone(),
+            (None, None) => text,
+        };
+        if let (Some(id), 1..) = (weighed.template, weighed.early) {
+            self.templates.count(id, weighed.early, at.arrived_ms);
         }
+        weighed.subject = template::subject_of(&weighed.text);
+        weighed.noted = self.notes.get(&weighed.subject).cloned();
+        if self.places.len() >= MASKS_MAX {
+            self.places.clear();
+        }
+        let place = Place {
+            template: weighed.template,
+            subject: weighed.subject,
+        };
+        self.places.insert(unknown.hash, place);
         let full = self.templates.is_full();
+        let noted = weighed.noted.clone();
         let known = self.change_known();
-        known.insert(unknown.hash, None);
-        if full {
+        known.insert(unknown.hash, noted);
+        // With `scope: line` there is always something new to be judged.
+        if full && newcomer.line.is_none() {
             known.close();
         }
         weighed
+    }
+
+    /// From now on every record of a subject brings `finding` along (none: nothing).
+    pub fn note(&mut self, subject: u64, finding: Option<&Arc<Finding>>) {
+        match finding {
+            Some(finding) => self.notes.insert(subject, finding.clone()),
+            None => self.notes.remove(&subject),
+        };
+        let masks: Vec<u64> = self
+            .places
+            .iter()
+            .filter(|(_, place)| place.subject == subject)
+            .map(|(mask, _)| *mask)
+            .collect();
+        let known = self.change_known();
+        masks.into_iter().for_each(|mask| known.insert(mask, finding.cloned()));
+    }
+
+    /// Every mask is to be weighed again, without notes: who judges has changed.
+    pub fn forget_notes(&mut self) {
+        self.notes.clear();
+        self.places.clear();
+        self.change_known().clear();
+    }
+
+    /// This mask is to be brought again: there was no room for what it asks for.
+    pub fn ask_again(&mut self, mask: u64) {
+        self.change_known().remove(mask);
+    }
+
+    fn move_masks(&mut self, from: &[u32], into: u32, by_template: bool) {
+        let text = self.templates.get(into).map_or("", |template| template.text.as_str());
+        let subject = template::subject_of(text);
+        let mut noted = self.notes.get(&subject).cloned();
+        for (mask, place) in &mut self.places {
+            if place.template.is_some_and(|id| from.contains(&id)) {
+                place.template = Some(into);
+                if by_template {
+                    // What was abnormal as a template of its own stays so until the larger one is judged.
+                    noted = noted.or_else(|| self.notes.get(&place.subject).cloned());
+                    place.subject = subject;
+                    self.fresh = true;
+                    Arc::make_mut(&mut self.known).insert(*mask, noted.clone());
+                }
+            }
+        }
+        if let Some(noted) = noted.filter(|_| by_template) {
+            self.notes.insert(subject, noted);
+        }
     }
 
     /// What one batch has counted; its newcomers have been weighed.
@@ -109,10 +200,22 @@ impl Familiar {
         self.learner.saw(counts.records.saturating_sub(self.counted), at);
         self.counted = 0;
         for (mask, records) in &counts.by_mask {
-            if let Some(id) = self.ids.get(mask) {
-                self.templates.count(*id, u64::from(*records), at.arrived_ms);
+            let Some(place) = self.places.get(mask) else {
+                if self.early.len() >= EARLY_MAX {
+                    self.early.clear();
+                }
+                *self.early.entry(*mask).or_default() += *records;
+                continue;
+            };
+            if let Some(id) = place.template {
+                self.templates.count(id, u64::from(*records), at.arrived_ms);
             }
         }
+    }
+
+    /// The subject of a mask, if it was weighed.
+    pub fn subject_of(&self, mask: u64) -> Option<u64> {
+        self.places.get(&mask).map(|place| place.subject)
     }
 
     /// What the analyzers are to know.
@@ -138,6 +241,7 @@ impl Familiar {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analyzer::mask::mask;
     use crate::analyzer::template::{Look, Tally};
 
     /// Looks a message up as an analyzer would, and weighs it where nobody knows it.
@@ -154,6 +258,7 @@ mod tests {
                     mask: &mask,
                     fingerprint: "f",
                     title: message,
+                    line: None,
                     found: false,
                 };
                 Some(familiar.weigh(&newcomer, at, &Settings::default()))

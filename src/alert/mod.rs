@@ -18,6 +18,7 @@ pub mod route;
 pub mod silence;
 pub mod template;
 pub mod tidings;
+pub mod verdict;
 pub mod window;
 
 pub use compose::{Composer, Origin};

@@ -6,9 +6,9 @@
 //! when [`VALUES_TO_VARY`] values of it were seen: `check passed` and `check failed` stay two templates, user names merge.
 //! Bounded by [`TEMPLATES_MAX`]; nothing is ever evicted.
 
+use crate::analyzer::mask;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeSet, HashMap};
-use std::fmt::Write;
 
 /// Templates of one source.
 pub const TEMPLATES_MAX: usize = 5_000;
@@ -37,18 +37,22 @@ pub struct Template {
 impl Template {
     /// 16 hex digits of the text: the same on every host.
     pub fn hash(&self) -> String {
-        hash_of(&self.text)
+        hash_of(subject_of(&self.text))
     }
 }
 
-/// The name of a template in verdicts: 16 hex digits of a SHA-256 over its text.
-pub fn hash_of(text: &str) -> String {
-    let digest = Sha256::digest(text.as_bytes());
-    digest.iter().take(8).fold(String::with_capacity(16), |mut hex, byte| {
-        // Writing to a string cannot fail.
-        write!(hex, "{byte:02x}").ok();
-        hex
-    })
+/// What verdicts are about: the first 64 bits of a SHA-256 over a template's text (or a line). The same on every host.
+pub fn subject_of(text: &str) -> u64 {
+    let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+    digest
+        .iter()
+        .take(8)
+        .fold(0, |subject, byte| subject << 8 | u64::from(*byte))
+}
+
+/// The name of a subject: 16 hex digits.
+pub fn hash_of(subject: u64) -> String {
+    format!("{subject:016x}")
 }
 
 /// Whether the template `text` has the message `words` of: word by word, variables have any.
@@ -61,6 +65,12 @@ pub fn covers(text: &str, other: &str) -> bool {
             (Some(_) | None, Some(_) | None) => return false,
         }
     }
+}
+
+/// The form in which a masked message, redacted, is learned. Masked once more: what redaction put in is the same on every
+/// host then.
+pub fn learnable(mask: &str) -> String {
+    normal_form(&mask::mask(mask.as_bytes()))
 }
 
 /// Blanks made single, and cut to the bounds: the form in which masks are compared.

@@ -35,6 +35,9 @@ pub struct Finding {
     pub confidence: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<f64>,
+    /// Scores above it are abnormal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// Of a rule with a threshold: how often it matched.
@@ -62,6 +65,7 @@ impl Finding {
             captures,
             confidence: None,
             score: None,
+            threshold: None,
             model: None,
             counted: None,
         }

@@ -45,6 +45,8 @@ pub struct Known {
     masks: ByMask<Option<Arc<Finding>>>,
     /// No template can be made any more.
     closed: bool,
+    /// Looked up by the line as it stands, not by its mask (`scope: line`).
+    by_line: bool,
     /// Tells one published version from the next.
     version: u64,
 }
@@ -64,6 +66,19 @@ impl Known {
             self.masks.clear();
         }
         self.masks.insert(hash, finding);
+        self.version += 1;
+    }
+
+    /// Nothing is known yet, and it is looked up by the line as it stands.
+    pub fn by_line() -> Self {
+        Self {
+            by_line: true,
+            ..Self::default()
+        }
+    }
+
+    pub fn remove(&mut self, hash: u64) {
+        self.masks.remove(&hash);
         self.version += 1;
     }
 
@@ -126,7 +141,11 @@ impl Tally {
         if message.is_empty() {
             return Look::Familiar;
         }
-        let hash = mask::hash(message);
+        let hash = if self.known.by_line {
+            mask::hash_as_it_stands(message)
+        } else {
+            mask::hash(message)
+        };
         self.records += 1;
         *self.counts.entry(hash).or_insert(0) += 1;
         match self.known.masks.get(&hash) {

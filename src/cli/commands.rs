@@ -2,7 +2,7 @@
 
 use super::parse_level;
 use crate::alert::silence::{Matcher, Wanted};
-use crate::command::{self, outbox, silence};
+use crate::command::{self, outbox, silence, verdict};
 use crate::record::Level;
 use clap::Subcommand;
 use jiff::Timestamp;
@@ -153,6 +153,68 @@ impl TypedSilenceAdd {
                 Lasting::Forever => None,
             },
             comment: self.comment,
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct TypedVerdict {
+    #[command(subcommand)]
+    action: VerdictAction,
+    /// Print one JSON object
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum VerdictAction {
+    /// It is normal: novelty and the model are silent about it; levels and rules still speak
+    Normal(TypedSubjects),
+    /// It is abnormal: each record like it is alerted
+    Abnormal(TypedSubjects),
+    /// Take back what was said
+    Forget(TypedSubjects),
+    /// List what people have said
+    List,
+    /// Write what people have said to a file, for other hosts
+    Export {
+        /// `-` is standard output
+        file: PathBuf,
+    },
+    /// Take over what was said on another host
+    Import {
+        /// `-` is standard input
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct TypedSubjects {
+    /// Fingerprints or ids of alerts; also hashes, as `verdict list` shows them
+    #[arg(value_name = "FINGERPRINT|ALERT_ID", required = true)]
+    subjects: Vec<String>,
+}
+
+impl From<TypedVerdict> for Asked {
+    fn from(typed: TypedVerdict) -> Self {
+        let say = |typed: TypedSubjects, abnormal| verdict::Command::Say {
+            subjects: typed.subjects,
+            abnormal,
+        };
+        let command = match typed.action {
+            VerdictAction::Normal(subjects) => say(subjects, false),
+            VerdictAction::Abnormal(subjects) => say(subjects, true),
+            VerdictAction::Forget(TypedSubjects { subjects }) => verdict::Command::Forget(subjects),
+            VerdictAction::List => verdict::Command::List,
+            VerdictAction::Export { file } => verdict::Command::Export(file),
+            VerdictAction::Import { file } => verdict::Command::Import {
+                file,
+                words: Vec::new(),
+            },
+        };
+        Asked {
+            command: command::Command::Verdict(command),
+            json: typed.json,
         }
     }
 }

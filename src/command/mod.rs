@@ -8,6 +8,7 @@
 pub mod explain;
 pub mod outbox;
 pub mod silence;
+pub mod verdict;
 
 use crate::state::State;
 use anyhow::Result;
@@ -22,6 +23,7 @@ pub enum Command {
     Explain(explain::Command),
     Outbox(outbox::Command),
     Silence(silence::Command),
+    Verdict(verdict::Command),
 }
 
 /// What a command sees besides the state.
@@ -39,6 +41,7 @@ impl Command {
             Command::Explain(_) => false,
             Command::Outbox(command) => command.writes(),
             Command::Silence(command) => command.writes(),
+            Command::Verdict(command) => command.writes(),
         }
     }
 }
@@ -52,6 +55,7 @@ pub fn execute(state: &mut State, command: &Command, scene: &Scene) -> Result<Va
         Command::Explain(command) => explain::execute(state, command, scene),
         Command::Outbox(command) => outbox::execute(state, command, scene),
         Command::Silence(command) => silence::execute(state, command, scene),
+        Command::Verdict(command) => verdict::execute(state, command, scene),
     }
 }
 
@@ -65,6 +69,7 @@ pub fn show(command: &Command, answer: &Value, out: &mut dyn Write) -> Result<()
         Command::Explain(_) => Ok(serde_json::to_writer(out, answer)?),
         Command::Outbox(command) => outbox::show(command, answer, out),
         Command::Silence(command) => silence::show(command, answer, out),
+        Command::Verdict(command) => verdict::show(command, answer, out),
     }
 }
 

@@ -4,6 +4,7 @@
 //! Nothing stops at the first fault: every value is looked at, and where one is wrong a harmless one takes its place, since
 //! settings with faults are thrown away. Keys that are known and not yet alive stand in [`NOT_BUILT`].
 
+mod ai;
 mod alerters;
 mod analyzers;
 mod emails;
@@ -44,18 +45,6 @@ const THREADS_MAX: usize = 64;
 const NOT_BUILT: &[(&str, &[&str])] = &[
     ("sources.*.journald", &[]),
     ("sources.*.stdin", &[]),
-    ("analyzers.ai.engine", &["off"]),
-    ("analyzers.ai.service_urls", &[]),
-    ("analyzers.ai.ai_service_url", &[]),
-    ("analyzers.ai.scope", &[]),
-    ("analyzers.ai.timeout", &[]),
-    ("analyzers.ai.batch", &[]),
-    ("analyzers.ai.min_confidence", &[]),
-    ("analyzers.ai.max_pending", &[]),
-    ("analyzers.ai.mode", &[]),
-    ("analyzers.ai.severity", &[]),
-    ("analyzers.ai.model", &[]),
-    ("ai_service_url", &[]),
     ("alerts.quiet", &[]),
     ("alerts.heartbeat", &["off"]),
     ("alerters.*.max_per_minute", &[]),
@@ -147,6 +136,11 @@ pub fn check(root: file::Root, inputs: &mut Inputs) -> Checked {
     if let Some(section) = analyzers.novelty.get() {
         alert.novelty = novelty::novelty(section, inputs);
     }
+    let judge = ai::ai(
+        analyzers.ai.get().unwrap_or(&file::Ai::default()),
+        &root.ai_service_url,
+        inputs,
+    );
     let (analyzer, rule_tests) = analyzers::analyzers(analyzers, &source_names, inputs);
     let rule_names: Vec<String> = analyzer.rules.iter().map(|rule| rule.name.to_string()).collect();
     let known = silences::Known {
@@ -172,6 +166,7 @@ pub fn check(root: file::Root, inputs: &mut Inputs) -> Checked {
         state_dir: state_dir(&root.state_dir, inputs),
         sources,
         analyzer,
+        judge,
         analyzer_threads,
         alert,
         alerters,

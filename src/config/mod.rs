@@ -30,7 +30,7 @@ pub use problem::{PROBLEMS_MAX, Place, Problem, Problems, Warning};
 pub use read::{Loaded, Request, RuleTest, load};
 pub use units::{Size, Span};
 
-use crate::{alert, alerter, analyzer, collector, own_log, record};
+use crate::{alert, alerter, analyzer, collector, judge, own_log, record};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -46,6 +46,8 @@ pub struct Settings {
     pub state_dir: PathBuf,
     pub sources: Vec<Source>,
     pub analyzer: analyzer::Settings,
+    /// None: no model judges.
+    pub judge: Option<judge::Settings>,
     pub analyzer_threads: usize,
     pub alert: alert::Settings,
     /// Never empty: without alerters in the configuration there is one `console`.
@@ -72,6 +74,7 @@ pub fn defaults() -> Settings {
             alert_at: Some(record::Level::Warn),
             ..Default::default()
         },
+        judge: None,
         analyzer_threads: 1,
         alert: alert::Settings {
             zone: jiff::tz::TimeZone::system(),

@@ -37,6 +37,7 @@ impl Keeper {
             }
             Command::Explain(_) => {}
             Command::Silence(_) => self.load_silences()?,
+            Command::Verdict(_) => self.load_words()?,
         }
         Ok(())
     }

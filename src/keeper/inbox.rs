@@ -1,6 +1,6 @@
 //! What wakes the keeper: batches from the analyzers, and what comes back from couriers and people.
 
-use super::{Change, Reload, Status};
+use super::{Change, Judged, Reload, Status};
 use crate::analyzer::template::Counts;
 use crate::analyzer::{Exceptional, Sign};
 use crate::collector::{FileKey, FileState, Opened, Resume, Row};
@@ -58,6 +58,10 @@ pub enum Inbox {
     Unreadable(anyhow::Error),
     /// New alerters, out of band: the old ones may be what holds up everything that is in band.
     Reload(Box<Reload>),
+    /// The judge has judged.
+    Judged(Judged),
+    /// The judge has ended.
+    JudgeEnded,
     /// Somebody asks how it goes.
     Status(Sender<Status>),
     Ping(Sender<()>),

@@ -4,10 +4,12 @@
 use super::board::Board;
 use super::{Keeper, now};
 use crate::alert::familiar::{Familiar, Newcomer};
-use crate::alert::novelty::{self, At, Opinion};
+use crate::alert::novelty::{self, At, Learner, Opinion};
+use crate::alert::template::normal_form;
 use crate::alert::{self, News};
 use crate::analyzer::template::Counts;
 use crate::analyzer::{AnalyzerKind, Exceptional, Finding};
+use crate::collector::FileKey;
 use crate::record::Level;
 use crate::state::{State, templates};
 use anyhow::Result;
@@ -27,8 +29,10 @@ pub struct Novelty {
 
 impl Novelty {
     pub fn new(state: &State, settings: novelty::Settings, board: Arc<Board>) -> Result<Self> {
+        let known = board.nothing();
         let familiar = |(source, stored): (String, templates::Stored)| {
-            (source.into(), Familiar::new(stored.templates, stored.learner))
+            let familiar = Familiar::new(stored.templates, stored.learner, known.clone());
+            (source.into(), familiar)
         };
         Ok(Self {
             settings,
@@ -43,11 +47,19 @@ impl Novelty {
         self.settings = settings;
     }
 
-    fn of(&mut self, source: &Arc<str>) -> &mut Familiar {
+    pub fn of(&mut self, source: &Arc<str>) -> &mut Familiar {
         if !self.unwritten.contains(source) {
             self.unwritten.push(source.clone());
         }
-        self.sources.entry(source.clone()).or_default()
+        self.sources
+            .entry(source.clone())
+            .or_insert_with(|| Familiar::new([], Learner::default(), self.board.nothing()))
+    }
+
+    /// What judges has changed: every mask is to be brought again.
+    pub fn forget_notes(&mut self) {
+        let sources: Vec<Arc<str>> = self.sources.keys().cloned().collect();
+        sources.iter().for_each(|source| self.of(source).forget_notes());
     }
 
     /// Writes what has changed; [`Self::written`] follows when it is committed.
@@ -95,8 +107,20 @@ impl Novelty {
 }
 
 impl Keeper {
+    /// Templates, and what waits for the judge, are on disk.
+    pub(super) fn written(&mut self) {
+        self.novelty.written();
+        self.judging.written();
+    }
+
     /// Finds out whether a record whose mask nobody knew is news. False: nobody has found anything in it.
-    pub(super) fn weigh(&mut self, source: &Arc<str>, found: &mut Exceptional, observed_at: jiff::Timestamp) -> bool {
+    pub(super) fn weigh(
+        &mut self,
+        file: FileKey,
+        source: &Arc<str>,
+        found: &mut Exceptional,
+        observed_at: jiff::Timestamp,
+    ) -> bool {
         let Some(unknown) = found.unknown_mask else {
             return !found.findings.is_empty();
         };
@@ -104,11 +128,17 @@ impl Keeper {
         let mask = redactor.template(&found.details.message, &found.template);
         let mut title = found.title.clone();
         redactor.redact(&mut title);
+        let line = self.judging.by_line().then(|| {
+            let mut line = found.details.message.clone();
+            self.composer.redactor.redact(&mut line);
+            normal_form(&line)
+        });
         let newcomer = Newcomer {
             unknown,
             mask: &mask,
             fingerprint: &found.fingerprint,
             title: &title,
+            line: line.as_deref(),
             found: !found.findings.is_empty(),
         };
         let at = At {
@@ -120,8 +150,10 @@ impl Keeper {
         if weighed.filled && settings.enabled {
             self.tell_table_full(source);
         }
-        match weighed.opinion {
+        match &weighed.opinion {
             Opinion::Quiet => {}
+            // A person has spoken: it is normal, or it is told all the same, as abnormal.
+            Opinion::News if self.judging.words.about(&weighed.text).is_some() => {}
             Opinion::News => {
                 let finding = Finding::new(AnalyzerKind::Novelty, settings.severity);
                 if found.findings.is_empty() {
@@ -129,8 +161,9 @@ impl Keeper {
                 }
                 found.findings.push(finding);
             }
-            Opinion::Flood { titles, ordinal } => self.tell_flood(source, &titles, ordinal),
+            Opinion::Flood { titles, ordinal } => self.tell_flood(source, titles, *ordinal),
         }
+        self.judge(file, source, found, &weighed);
         !found.findings.is_empty()
     }
 
@@ -144,6 +177,7 @@ impl Keeper {
             stamp_ms: None,
         };
         self.novelty.of(source).count(counts, at);
+        self.count_waiting(source, counts);
         if let Some(metrics) = self.metrics.source(source) {
             metrics.unweighed.add(counts.left_out);
         }

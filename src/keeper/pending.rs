@@ -55,6 +55,8 @@ pub struct Pending {
     /// When the oldest checkpoint or life that waits for company was touched.
     waiting_since: Option<Instant>,
     pub checkpoints_due: bool,
+    /// Something new waits for the judge: it is to hear of it soon.
+    pub judge_waits: bool,
     /// Values of `meta`; none: to be removed.
     pub notes: Vec<(&'static str, Option<String>)>,
     pub failed_at: Option<Instant>,
@@ -124,7 +126,7 @@ impl Pending {
         if let Some(failed_at) = self.failed_at {
             return Some(COMMIT_RETRY.saturating_sub(failed_at.elapsed()));
         }
-        if !self.pushes.is_empty() || self.checkpoints_due {
+        if !self.pushes.is_empty() || self.checkpoints_due || self.judge_waits {
             return Some(Duration::ZERO);
         }
         let marks = self.marked_since.map(|since| match self.marked {
@@ -158,11 +160,13 @@ impl Keeper {
             boot_id,
             silences,
             novelty,
+            judging,
             ..
         } = self;
         let written = state.commit(durability, |connection| {
             let rows = write_files(connection, pending, files, closed_rows)?;
             novelty.write(connection)?;
+            judging.write(connection, now.wall.as_millisecond())?;
             write_groups(connection, &pending.begins, &lives, &forgotten)?;
             watched.write(connection)?;
             if !lives.is_empty() || watched.has_times() {
@@ -196,7 +200,7 @@ impl Keeper {
     }
 
     fn after_commit(&mut self, written: Written) {
-        self.novelty.written();
+        self.written();
         let Written {
             rows,
             seqs,

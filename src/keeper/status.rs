@@ -22,6 +22,8 @@ pub struct Status {
     pub sources: Vec<Source>,
     pub alerts: Alerts,
     pub alerters: Vec<Alerter>,
+    #[serde(default)]
+    pub ai: Ai,
     pub state_commits: u64,
     /// Since the start, whatever came of them.
     pub reloads: u64,
@@ -53,6 +55,29 @@ pub struct Source {
     pub lost_bytes: BTreeMap<String, u64>,
     pub skipped_bytes: BTreeMap<String, u64>,
     pub possible_losses: u64,
+}
+
+/// The judge; all zero where none is configured.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ai {
+    /// `alert`, `shadow`, `off`, or why it is only listened to.
+    pub mode: String,
+    /// Name and version of the model that judged last.
+    pub model: String,
+    /// Nobody can judge now.
+    pub away: bool,
+    /// Templates that wait.
+    pub pending: u64,
+    /// Found no room among them, since the start.
+    pub dropped: u64,
+    /// Of this model, known now.
+    pub verdicts: u64,
+    /// Since the start.
+    pub abnormal: u64,
+    pub shadowed: u64,
+    pub refused: u64,
+    /// Requests by endpoint and outcome.
+    pub requests: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,9 +154,30 @@ impl Keeper {
                 silences: self.silences.count() as u64,
             },
             alerters,
+            ai: self.ai(),
             state_commits: self.metrics.commits.get(),
             reloads: self.metrics.reloads.get(),
             config_reloaded: !self.metrics.reload_failed.load(Ordering::Relaxed),
+        }
+    }
+
+    fn ai(&self) -> Ai {
+        let judging = &self.judging;
+        let mut requests: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+        for (endpoint, outcome, count) in self.metrics.ai.requests() {
+            requests.entry(endpoint).or_default().insert(outcome.to_owned(), count);
+        }
+        Ai {
+            mode: judging.mode().to_owned(),
+            model: judging.model().to_owned(),
+            away: self.metrics.ai.away.get() > 0,
+            pending: judging.pending(),
+            dropped: judging.dropped,
+            verdicts: judging.verdict_count(),
+            abnormal: judging.abnormal,
+            shadowed: judging.shadowed,
+            refused: judging.refused,
+            requests,
         }
     }
 

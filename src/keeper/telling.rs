@@ -48,7 +48,7 @@ impl Keeper {
     }
 
     /// For those who want each record, unless it is silenced; whether it is.
-    fn tell_each(&mut self, alert: &Alert) -> bool {
+    pub(super) fn tell_each(&mut self, alert: &Alert) -> bool {
         let silenced = self.silence_record(alert);
         if !silenced {
             self.push(alert, Some(alerter::Send::Each));
@@ -74,7 +74,7 @@ impl Keeper {
     }
 
     /// A record's turn in the life of its group.
-    fn tell_grouped(&mut self, source: &Arc<str>, alert: Alert, silenced: bool) {
+    pub(super) fn tell_grouped(&mut self, source: &Arc<str>, alert: Alert, silenced: bool) {
         if !self.groups_alerts() {
             return self
                 .metrics

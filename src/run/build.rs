@@ -8,13 +8,17 @@ use crate::alert::redact::Redactor;
 use crate::alert::{Composer, Host, id};
 use crate::alerter::courier::{self, Bell, Courier, Feed, Feeder, Mode, Order};
 use crate::analyzer::stream::Analyzers;
+use crate::analyzer::template::Known;
 use crate::cli::RunOptions;
 use crate::collector::{self, Collector, FirstLook, ReadFrom};
 use crate::config::{self, Settings};
 use crate::control::Control;
+use crate::judge::{self, Judge};
 use crate::keeper::{self, BOOT_ID, Board, Keeper};
 use crate::metrics::Metrics;
-use crate::state::{self, Durability, INCIDENT, Incident, Lock, RUNNING, Recovered, State, checkpoints, outbox};
+use crate::state::{
+    self, Durability, INCIDENT, Incident, Lock, RUNNING, Recovered, State, checkpoints, outbox, verdicts,
+};
 use crate::{alerter, record};
 use anyhow::{Context, Result};
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -59,8 +63,9 @@ impl Service {
             collector(&mut state, &settings, options, &composer.host, event_senders, spent)?;
         let (couriers, lines, orders) = couriers(&state, &settings, options, &to_keeper)?;
         let plans: Vec<Letterbox<Plan>> = event_receivers.iter().map(|_| Letterbox::new(1)).collect();
-        let board = Arc::new(Board::default());
-        let belt = Belt::new(&settings, &board, &metrics, spent_sender, batch_sender);
+        let (board, shown) = board(&settings, &state)?;
+        let (judge, judge_bell) = judge(&settings, &state, &to_keeper, &metrics, options.once)?.unzip();
+        let belt = Belt::new(&settings, shown, &metrics, spent_sender, batch_sender);
         let workers = belt.workers(event_receivers, &plans, options.once);
         let reloader = Reloader::new(reload::Parts {
             current: settings.clone(),
@@ -83,6 +88,7 @@ impl Service {
             alerters: lines,
             metrics: metrics.clone(),
             board,
+            judge: settings.judge.zip(judge_bell),
         })?;
         begin(&mut keeper, incident, collector.first_sight())?;
         Ok(Self {
@@ -94,6 +100,7 @@ impl Service {
             batches,
             inbox,
             couriers,
+            judge,
             control,
             control_stop,
             started,
@@ -130,13 +137,13 @@ struct Belt {
 impl Belt {
     fn new(
         settings: &Settings,
-        board: &Arc<Board>,
+        board: Option<Arc<Board>>,
         metrics: &Arc<Metrics>,
         spent: Sender<Vec<u8>>,
         batches: Sender<keeper::Message>,
     ) -> Self {
         Self {
-            board: settings.alert.novelty.enabled.then(|| board.clone()),
+            board,
             sources: source_parts(settings),
             metrics: metrics.clone(),
             spent,
@@ -157,6 +164,36 @@ impl Belt {
         };
         events.into_iter().zip(plans).map(worker).collect()
     }
+}
+
+/// Where what is known of templates is published; once more if anybody looks it up.
+fn board(settings: &Settings, state: &State) -> Result<(Arc<Board>, Option<Arc<Board>>)> {
+    let has_words = !verdicts::words(state.connection())?.is_empty();
+    let by_line = settings
+        .judge
+        .as_ref()
+        .is_some_and(|judge| judge.scope == judge::Scope::Line);
+    let nothing = if by_line { Known::by_line() } else { Known::default() };
+    let looks_up = settings.alert.novelty.enabled || settings.judge.is_some() || has_words;
+    let board = Arc::new(Board::new(nothing));
+    Ok((board.clone(), looks_up.then_some(board)))
+}
+
+/// The judge with its bell, if a model is to judge.
+fn judge(
+    settings: &Settings,
+    state: &State,
+    keeper: &Sender<keeper::Inbox>,
+    metrics: &Arc<Metrics>,
+    once: bool,
+) -> Result<Option<(Judge, Sender<()>)>> {
+    let Some(settings) = &settings.judge else {
+        return Ok(None);
+    };
+    let (bell, ear) = bounded(1);
+    let reader = state::reader(state.directory())?;
+    let judge = Judge::new(settings, reader, ear, keeper.clone(), metrics.clone(), once)?;
+    Ok(Some((judge, bell)))
 }
 
 fn metrics(settings: &Settings) -> Metrics {

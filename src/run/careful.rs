@@ -9,6 +9,7 @@
 mod memory;
 
 use super::build;
+use super::worker::SourceParts;
 use crate::alert::Composer;
 use crate::alerter::courier;
 use crate::analyzer::Exceptional;
@@ -76,14 +77,7 @@ pub fn read(
     };
     for opened in found {
         if let (Some(parts), Some(row)) = (sources.get(&opened.source), opened.row) {
-            let new = |resume: &Resume| {
-                let mut stream = Stream::new(parts.analyzers.clone(), parts.record.clone(), resume);
-                if settings.alert.novelty.enabled {
-                    // Every mask is brought once; the keeper knows which of them are known.
-                    stream.set_known(Arc::default());
-                }
-                stream
-            };
+            let new = |resume: &Resume| new_stream(settings, parts, resume);
             reading.file(row, &opened, &new)?;
         }
     }
@@ -108,6 +102,7 @@ fn keeper(state: State, composer: Composer, settings: &Settings, metrics: &Arc<M
         alerters: bells.collect(),
         metrics: metrics.clone(),
         board: Arc::default(),
+        judge: None,
     })
 }
 
@@ -307,6 +302,15 @@ impl File<'_> {
         self.open_from += done as u64;
         found
     }
+}
+
+fn new_stream(settings: &Settings, parts: &SourceParts, resume: &Resume) -> Stream {
+    let mut stream = Stream::new(parts.analyzers.clone(), parts.record.clone(), resume);
+    if settings.alert.novelty.enabled {
+        // Every mask is brought once; the keeper knows which of them are known.
+        stream.set_known(Arc::default());
+    }
+    stream
 }
 
 fn keep(seen: Seen<'_>, found: &mut Vec<Exceptional>) {

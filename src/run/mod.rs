@@ -22,6 +22,7 @@ use crate::cli::RunOptions;
 use crate::collector::Collector;
 use crate::config::Settings;
 use crate::control::Control;
+use crate::judge::Judge;
 use crate::keeper::{self, CouriersEnd, Keeper};
 use crate::state::{self, Lock};
 use anyhow::{Context, Result, bail};
@@ -70,10 +71,19 @@ struct Service {
     batches: Receiver<keeper::Message>,
     inbox: Receiver<keeper::Inbox>,
     couriers: Vec<Courier>,
+    judge: Option<Judge>,
     control: Control,
     control_stop: OwnedFd,
     started: Instant,
     _lock: Lock,
+}
+
+fn send_out(couriers: Vec<Courier>, threads: &mut Threads) -> Result<()> {
+    for courier in couriers {
+        let name = format!("courier {}", courier.settings.name);
+        threads.spawn(&name, move || courier.run())?;
+    }
+    Ok(())
 }
 
 impl Service {
@@ -87,6 +97,7 @@ impl Service {
             batches,
             inbox,
             couriers,
+            judge,
             control,
             control_stop,
             started,
@@ -97,12 +108,12 @@ impl Service {
             false => (CouriersEnd::After(COURIERS_DEADLINE), started),
         };
         let mut threads = Threads::default();
-        for courier in couriers {
-            let name = format!("courier {}", courier.settings.name);
-            threads.spawn(&name, move || courier.run())?;
-        }
+        send_out(couriers, &mut threads)?;
         let (patience, give_up) = bounded::<()>(0);
         let keeper = threads.spawn_with("keeper", move || keeper.run(batches, &inbox, &give_up, couriers_end))?;
+        if let Some(judge) = judge {
+            threads.spawn("judge", move || judge.run())?;
+        }
         for worker in workers {
             threads.spawn("analyzer", move || worker.run())?;
         }

@@ -138,7 +138,7 @@ impl Reloader {
         let (done, in_force) = bounded(1);
         let plan = Plan {
             sources,
-            board: settings.alert.novelty.enabled.then(|| self.parts.board.clone()),
+            board: (settings.alert.novelty.enabled || settings.judge.is_some()).then(|| self.parts.board.clone()),
             keeper: Arc::new(keeper::Change {
                 generation: self.generation,
                 composer,
@@ -260,6 +260,10 @@ fn keep_what_needs_a_restart(current: &Settings, new: &mut Settings) {
     if new.analyzer_threads != current.analyzer_threads {
         new.analyzer_threads = current.analyzer_threads;
         kept.push("analyzers.threads".to_owned());
+    }
+    if new.judge != current.judge {
+        new.judge.clone_from(&current.judge);
+        kept.push("analyzers.ai".to_owned());
     }
     if new.log.differs_but_for_its_level(&current.log) {
         kept.push("log".to_owned());

@@ -98,6 +98,7 @@ impl Novelty {
             mask: &found.template,
             fingerprint: &found.fingerprint,
             title: &found.title,
+            line: None,
             found: is_found,
         };
         let ms = at.as_millisecond();

@@ -12,6 +12,7 @@ pub mod recover;
 mod schema;
 pub mod silences;
 pub mod templates;
+pub mod verdicts;
 pub mod windows;
 
 use anyhow::{Context, Result};

@@ -112,6 +112,9 @@ CREATE TABLE unjudged (
   PRIMARY KEY (source, template_hash)
 ) WITHOUT ROWID;
 ",
+    "
+ALTER TABLE verdicts ADD COLUMN threshold REAL;
+",
 ];
 
 /// The schema this program writes.

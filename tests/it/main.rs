@@ -10,6 +10,7 @@ mod corpus;
 mod crash;
 mod email;
 mod explain;
+mod judge;
 mod kafka;
 mod life;
 mod losses;

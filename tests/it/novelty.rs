@@ -9,6 +9,7 @@ use std::io::Write;
 // Each line is a record at once, so that what is appended together comes together.
 const LEARNED_AT_ONCE: &str = "sources:\n  - {name: app, paths: ['{home}/logs/*.log'], read_from: beginning, multiline: off}\n\
      analyzers:\n  novelty: {learn_for: 1ms}\n\
+     alerts: {context: {wait: 0s}}\n\
      alerters:\n  - {name: archive, send_resolved: false, file: {path: '{home}/alerts', format: json}}\n";
 
 fn append(home: &Home, lines: &str) {

@@ -37,6 +37,7 @@ pub(crate) fn alert() -> Alert {
             line_numbers: None,
         }),
         detectors: vec![Finding {
+            threshold: None,
             analyzer: AnalyzerKind::Rule,
             name: Some("pool".to_owned()),
             severity: Level::Error,
