@@ -131,7 +131,8 @@ pub fn html(alert: &Alert, wording: &Wording) -> String {
         (_, Level::Info | Level::Debug | Level::Trace) => "#175cd3",
     };
     let mut out = String::from(
-        "<!DOCTYPE html><html><head><meta charset=\"utf-8\"><meta name=\"color-scheme\" content=\"light dark\"></head>\
+        "<!DOCTYPE html><html><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
+         <meta name=\"color-scheme\" content=\"light dark\"></head>\
          <body style=\"font-family:-apple-system,'Segoe UI',Roboto,'Noto Sans CJK SC',sans-serif;font-size:14px\">",
     );
     _ = write!(
@@ -153,7 +154,7 @@ pub fn html(alert: &Alert, wording: &Wording) -> String {
     let lines = record(alert, wording);
     if !lines.is_empty() {
         out.push_str(
-            "<pre style=\"background:#1d2939;color:#f2f4f7;padding:12px;border-radius:6px;white-space:pre-wrap;\
+            "<pre style=\"background:#1d2939;color:#f2f4f7;padding:12px;border-radius:6px;white-space:pre-wrap;tab-size:2;\
              word-break:break-word;font-family:ui-monospace,Consolas,monospace;font-size:12px;line-height:1.45\">",
         );
         for (own, line) in lines {
@@ -172,7 +173,12 @@ pub fn html(alert: &Alert, wording: &Wording) -> String {
 
 /// The lines of the record (`true`) and of its neighbourhood; none of what is resolved.
 fn record(alert: &Alert, wording: &Wording) -> Vec<(bool, String)> {
-    let around = |lines: &[String]| lines.iter().map(|line| (false, one_line(line))).collect::<Vec<_>>();
+    let around = |lines: &[String]| {
+        lines
+            .iter()
+            .map(|line| (false, clean(line).replace('\n', " ")))
+            .collect::<Vec<_>>()
+    };
     match alert.status {
         Status::Resolved => Vec::new(),
         Status::Firing | Status::Repeated => {
