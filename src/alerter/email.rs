@@ -11,6 +11,8 @@ use super::{Alerter, Delivery, SendError, Sent};
 use crate::alert::render::Wording;
 use crate::alert::render::email::{Envelope, message};
 use anyhow::{Context as _, ensure};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use smtp::{Connection, Server};
 use std::time::{Duration, Instant};
 
@@ -88,7 +90,14 @@ impl Email {
         }
         let mut connection = Connection::open(&self.server)?;
         if let (Some((username, _)), Some(password)) = (&self.settings.login, &self.password) {
-            connection.log_in(username, password.value())?;
+            let encoded = [
+                BASE64_STANDARD.encode(password.value()),
+                BASE64_STANDARD.encode(format!("\0{username}\0{}", password.value())),
+            ];
+            let secrets = [password.value(), &encoded[0], &encoded[1]];
+            connection
+                .log_in(username, password.value())
+                .map_err(|error| error.without(&secrets))?;
         }
         Ok(connection)
     }

@@ -22,6 +22,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// What is shorter is as likely a part of some word.
+const SECRET_MIN_BYTES: usize = 4;
+
 /// One alerter of the configuration.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -97,6 +100,17 @@ pub enum SendError {
     Blocked { reason: String },
     /// This delivery will never be taken: dead, kept and listed.
     Reject { reason: String },
+}
+
+impl SendError {
+    /// Without secrets of ours: a receiver may repeat what it was sent.
+    pub(crate) fn without(mut self, secrets: &[&str]) -> Self {
+        let (Self::Retry { reason, .. } | Self::Blocked { reason } | Self::Reject { reason }) = &mut self;
+        for secret in secrets.iter().filter(|secret| secret.len() >= SECRET_MIN_BYTES) {
+            *reason = reason.replace(*secret, "…");
+        }
+        self
+    }
 }
 
 /// Brings deliveries to one receiver. Blocking; every wait has a time-out. Texts of errors never hold secrets.

@@ -1,7 +1,7 @@
 //! Kafka against a real Apache Kafka in KRaft mode, read back by its own Java client.
 
 use crate::program::wait_until;
-use crate::servers::{Certificates, kafka as kafka_folder, skipped};
+use crate::servers::{Certificates, kafka as kafka_folder, kafka_3, skipped};
 use crate::webhook::{alert, settings_of};
 use exception_log_collector::alert::Alert;
 use exception_log_collector::alerter::kafka::{Acks, Compression, Key, Mechanism, Sasl, Settings};
@@ -338,4 +338,19 @@ fn a_real_kafka_gets_every_alert_once_over_every_way_in() {
     broker.restart();
     send_all(&mut *alerter, &numbered(3));
     assert_eq!(broker.consumed("restart").len(), 6);
+}
+
+/// Many still run it; what differs from 4 is how old requests may be.
+#[test]
+fn a_kafka_of_before_4_takes_the_same() {
+    let Some(jars) = kafka_3() else {
+        return skipped("no Apache Kafka 3.9, or no Java");
+    };
+    let broker = Broker::start(jars, &Certificates::new());
+    let gzipped = Settings {
+        compression: Compression::Gzip,
+        ..settings(broker.ports.plain, "old")
+    };
+    send_all(&mut *build(gzipped), &numbered(100));
+    assert_eq!(broker.consumed("old").len(), 100);
 }

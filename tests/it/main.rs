@@ -31,4 +31,5 @@ mod silence;
 mod state;
 mod supervised;
 mod tiny_model;
+mod ways;
 mod webhook;

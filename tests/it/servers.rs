@@ -33,6 +33,11 @@ pub fn kafka() -> Option<PathBuf> {
     installed("kafka")
 }
 
+/// The same of the last version before 4.
+pub fn kafka_3() -> Option<PathBuf> {
+    installed("kafka-3.9")
+}
+
 fn installed(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("target/test-tools")
@@ -63,6 +68,23 @@ impl Certificates {
             .expect("a shell");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         Self(folder)
+    }
+
+    /// A server's certificate that is valid from the one day to the other (`YYMMDDHHMMSSZ`): `NAME.pem`, `server.key`.
+    pub fn add(&self, name: &str, from: &str, to: &str) {
+        let script = "set -e
+            mkdir issued; touch issued/index; echo 01 > issued/serial
+            printf '[ca]\ndefault_ca=d\n[d]\ndatabase=issued/index\nserial=issued/serial\nnew_certs_dir=issued\ndefault_md=sha256\n\
+                policy=p\n[p]\ncommonName=supplied\n' > ca.cnf
+            openssl ca -batch -notext -config ca.cnf -cert ca.pem -keyfile ca.key -extfile ext -in server.csr \
+                -startdate $1 -enddate $2 -out $0.pem
+            rm -r issued";
+        let output = Command::new("sh")
+            .args(["-c", script, name, from, to])
+            .current_dir(self.0.path())
+            .output()
+            .expect("a shell");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

@@ -61,7 +61,7 @@ pub fn delivery(seq: i64) -> Delivery {
     }
 }
 
-fn to(urls: &[String]) -> Webhook {
+pub fn to(urls: &[String]) -> Webhook {
     Webhook {
         urls: urls.iter().map(|url| Secret::Value(url.as_str().into())).collect(),
         preset: Preset::Generic,

@@ -185,7 +185,20 @@ impl Webhook {
         let mut headers = self.headers(body);
         headers.extend(id.map(|id| ("Idempotency-Key".to_owned(), id.to_owned())));
         let answer = self.client.post(url, &headers, body)?;
-        presets::judge(&self.settings.preset, url, &answer)
+        presets::judge(&self.settings.preset, url, &answer).map_err(|error| {
+            let held = [&self.key, &self.bearer_token, &self.basic_password, &self.hmac_secret];
+            let sent = headers.iter().filter(|(name, _)| name == "Authorization");
+            // `Bearer x`, `Basic x`: with what was made of the secret.
+            let sent = sent.filter_map(|(_, value)| value.split_once(' ').map(|(_, value)| value));
+            error.without(
+                &held
+                    .into_iter()
+                    .flatten()
+                    .map(Held::value)
+                    .chain(sent)
+                    .collect::<Vec<_>>(),
+            )
+        })
     }
 
     /// To one URL after the other, until one takes it or says that it never will be taken.
