@@ -7,11 +7,13 @@
 mod board;
 mod clocks;
 mod commands;
+mod holding;
 mod inbox;
 mod inline;
 mod judging;
 mod novelty;
 mod opening;
+mod own_news;
 mod pending;
 mod reload;
 mod silences;
@@ -29,6 +31,7 @@ pub use reload::{Change, Known, Line, ORPHANED, Reload};
 pub use status::Status;
 
 use crate::alert::book::{Book, Now};
+use crate::alert::quiet::Quiet;
 use crate::alert::silence::Silences;
 use crate::alert::window::FileClock;
 
@@ -44,6 +47,8 @@ use crate::state::{RUNNING, State, checkpoints, groups, outbox, recover};
 use anyhow::Result;
 use clocks::now;
 use crossbeam_channel::{Receiver, Sender, never, select, select_biased};
+use holding::Holding;
+use own_news::OwnNews;
 use pending::Pending;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -108,6 +113,8 @@ pub struct Keeper {
     book: Book,
     silences: Silences,
     watching: Watching,
+    quiet: Vec<Quiet>,
+    own: OwnNews,
     files: HashMap<FileKey, File>,
     /// Rows of files that are closed: they may still be told to be forgotten.
     closed_rows: HashMap<FileKey, i64>,
@@ -157,6 +164,7 @@ struct Queue {
     /// It is asked to block, and does.
     full: bool,
     blocked: Option<String>,
+    holding: Holding,
 }
 
 impl Keeper {
@@ -182,11 +190,14 @@ impl Keeper {
         }
         let watching = Watching::load(&state, &rules, &alert, &composer.host.id, carry_over, now)?;
         let fill = outbox::fill(state.connection())?;
+        let names: Vec<Arc<str>> = alerters.iter().map(|(settings, ..)| settings.name.clone()).collect();
+        let mut holdings = holding::load(&state, &names, now)?;
         let queues = alerters
             .into_iter()
             .map(|(settings, bell, feeder)| {
                 let bytes = fill.get(&*settings.name).map_or(0, |fill| fill.bytes);
                 Queue {
+                    holding: holdings.remove(&settings.name).unwrap_or_default(),
                     settings,
                     bell,
                     feeder,
@@ -206,6 +217,8 @@ impl Keeper {
             book,
             silences: Silences::default(),
             watching,
+            quiet: alert.quiet.clone(),
+            own: OwnNews::load(&state, &alert, now)?,
             state,
             composer,
             labels,
@@ -233,6 +246,8 @@ impl Keeper {
         }
         let notes = notes.iter().map(|(key, value)| (*key, value.map(str::to_owned)));
         self.pending.notes.extend(notes);
+        // Before a courier looks.
+        self.notice_outages();
         self.pending.checkpoints_due = true;
         self.commit()
     }
@@ -269,9 +284,12 @@ impl Keeper {
             self.look_at_clock();
             self.let_time_pass();
             self.watch_absences();
+            self.notice_outages();
+            self.tell_own_news();
             if self.pending.is_due() || self.judging.is_due() {
                 self.commit_or_wait()?;
             }
+            self.release_held();
             self.back_up_if_due();
             self.beat();
         }
@@ -297,6 +315,7 @@ impl Keeper {
                 self.commit_or_wait()?;
             }
         }
+        self.note_end(matches!(couriers, CouriersEnd::At(_)));
         self.pending.notes.push((RUNNING, None));
         self.pending.checkpoints_due = true;
         self.commit()
@@ -338,24 +357,33 @@ impl Keeper {
         may
     }
 
-    fn wait(&self) -> Duration {
+    fn wait(&mut self) -> Duration {
+        let release = self.release_in();
         let due = [self.book.next_due_ms(), self.watching.absences.next_due_ms()];
         let timer = due
             .into_iter()
             .flatten()
             .min()
             .map(|due_ms| Duration::from_millis(due_ms.saturating_sub(now().boot_ms)));
-        [timer, self.pending.due_in(), self.silence_left(), Some(HEARTBEAT_EVERY)]
-            .into_iter()
-            .flatten()
-            .min()
-            .unwrap_or(HEARTBEAT_EVERY)
+        [
+            timer,
+            release,
+            self.heartbeat_in(),
+            self.pending.due_in(),
+            self.silence_left(),
+            Some(HEARTBEAT_EVERY),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+        .unwrap_or(HEARTBEAT_EVERY)
     }
 
     fn handle(&mut self, message: Inbox) {
         match message {
             Inbox::Marks { alerter, marks } => {
                 self.count_marks(&alerter, &marks);
+                self.heed_marks(&alerter, &marks);
                 self.pending.mark(alerter, marks);
             }
             Inbox::Blocked { alerter, reason } => {
@@ -380,24 +408,6 @@ impl Keeper {
             Inbox::Judged(judged) => self.take_verdicts(judged),
             Inbox::Command(command, reply) => {
                 reply.try_send(self.obey(&command)).ok();
-            }
-        }
-    }
-
-    fn count_marks(&self, alerter: &str, marks: &[Mark]) {
-        let Some(metrics) = self.metrics.alerter(alerter) else {
-            return;
-        };
-        for mark in marks {
-            match mark.outcome {
-                Outcome::Delivered => {
-                    metrics.delivered.add(1);
-                    metrics
-                        .last_delivery
-                        .set(u64::try_from(now().wall.as_second()).unwrap_or(0));
-                }
-                Outcome::Failed { .. } => metrics.failed.add(1),
-                Outcome::Dead { .. } => metrics.dead.add(1),
             }
         }
     }

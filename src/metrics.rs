@@ -84,14 +84,17 @@ pub enum Suppressed {
     Rate,
     /// Within a maintenance window.
     Quiet,
+    /// While its alerter could not be reached: told in one digest afterwards.
+    Outage,
 }
 
 impl Suppressed {
-    pub const ALL: [Suppressed; 4] = [
+    pub const ALL: [Suppressed; 5] = [
         Suppressed::Ignore,
         Suppressed::Silence,
         Suppressed::Rate,
         Suppressed::Quiet,
+        Suppressed::Outage,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -100,6 +103,7 @@ impl Suppressed {
             Suppressed::Silence => "silence",
             Suppressed::Rate => "rate",
             Suppressed::Quiet => "quiet",
+            Suppressed::Outage => "outage",
         }
     }
 }

@@ -7,11 +7,14 @@ pub mod absence;
 pub mod book;
 pub mod clock;
 pub mod compose;
+pub mod digest;
 pub mod familiar;
 pub mod id;
 pub mod news;
 pub mod novelty;
+pub mod quiet;
 pub mod rarity;
+pub mod rate;
 pub mod redact;
 pub mod render;
 pub mod route;
@@ -172,10 +175,21 @@ pub struct Settings {
     /// Silences of the configuration.
     pub silences: Vec<silence::Wanted>,
     pub novelty: novelty::Settings,
+    /// Maintenance windows.
+    pub quiet: Vec<quiet::Quiet>,
+    pub heartbeat: Option<Heartbeat>,
     /// What no text that leaves or is stored may show.
     pub redact: Vec<redact::Pattern>,
     /// Of times in text sent to people.
     pub zone: jiff::tz::TimeZone,
+}
+
+/// That all is well, said every so often.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heartbeat {
+    pub every: Duration,
+    /// Names; none: all.
+    pub alerters: Vec<String>,
 }
 
 impl Default for Settings {
@@ -190,6 +204,8 @@ impl Default for Settings {
             resolve_after: Duration::from_secs(30 * 60),
             silences: Vec::new(),
             novelty: novelty::Settings::default(),
+            quiet: Vec::new(),
+            heartbeat: None,
             redact: Vec::new(),
             zone: jiff::tz::TimeZone::UTC,
         }

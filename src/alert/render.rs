@@ -6,6 +6,7 @@
 
 mod clean;
 pub mod email;
+mod groups;
 mod words;
 
 pub use clean::{clean, cut, cut_bytes, one_line};
@@ -117,23 +118,7 @@ pub fn facts(alert: &Alert, wording: &Wording) -> Vec<Fact> {
 /// The record's text, or what stands in its place, cleaned; of a digest its groups, one a line.
 pub fn body(alert: &Alert, wording: &Wording) -> String {
     let mut text = clean(alert.text.as_deref().or(alert.message.as_deref()).unwrap_or("")).into_owned();
-    for group in &alert.groups {
-        let word = |key: &str| match group.get(key) {
-            Some(serde_json::Value::String(value)) => value.clone(),
-            Some(value) => value.to_string(),
-            None => String::new(),
-        };
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        _ = write!(
-            text,
-            "{:>6} × {:<5} {}",
-            word("count"),
-            severity(group, wording),
-            one_line(&word("title"))
-        );
-    }
+    groups::write(&mut text, &alert.groups, wording);
     if alert.truncated {
         _ = write!(text, "\n[{}]", Words::of(wording.language).truncated);
     }

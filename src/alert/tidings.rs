@@ -49,6 +49,219 @@ impl Absence<'_> {
     }
 }
 
+/// Why messages were held back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Held {
+    /// `max_per_minute` or `max_per_hour` was reached.
+    Rate,
+    /// The receiver could not be reached for long (`catch_up: digest`).
+    Outage,
+    /// A maintenance window (`alerts.quiet`).
+    Quiet,
+}
+
+impl Held {
+    pub const ALL: [Held; 3] = [Held::Rate, Held::Outage, Held::Quiet];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Held::Rate => "rate",
+            Held::Outage => "outage",
+            Held::Quiet => "quiet",
+        }
+    }
+}
+
+/// What a digest says.
+#[derive(Debug, Clone, Copy)]
+pub struct HeldBack<'a> {
+    pub why: Held,
+    pub alerter: &'a str,
+    pub groups: usize,
+    pub records: u64,
+    pub since: jiff::Timestamp,
+    pub until: jiff::Timestamp,
+}
+
+impl HeldBack<'_> {
+    pub fn title(&self, wording: &Wording) -> String {
+        let Self {
+            alerter,
+            groups,
+            records,
+            ..
+        } = self;
+        match wording.language {
+            Language::English => {
+                let alerts = if *groups == 1 { "alert" } else { "alerts" };
+                match self.why {
+                    Held::Rate => format!("{groups} more {alerts}, seen {records} times: too many to send one by one"),
+                    Held::Outage => {
+                        format!("{groups} {alerts}, seen {records} times, while {alerter} could not be reached")
+                    }
+                    Held::Quiet => format!("{groups} {alerts}, seen {records} times, during the maintenance window"),
+                }
+            }
+            Language::Chinese => match self.why {
+                Held::Rate => format!("另有 {groups} 个告警，共 {records} 次：数量过多，合并发送"),
+                Held::Outage => format!("{alerter} 无法送达期间有 {groups} 个告警，共 {records} 次"),
+                Held::Quiet => format!("维护时段内有 {groups} 个告警，共 {records} 次"),
+            },
+        }
+    }
+
+    pub fn text(&self, wording: &Wording) -> String {
+        let (since, until) = (time(self.since, &wording.zone), time(self.until, &wording.zone));
+        match wording.language {
+            Language::English => format!("From {since} to {until}; the worst first:"),
+            Language::Chinese => format!("{since} 至 {until}，按严重程度排列："),
+        }
+    }
+
+    pub fn rest_title(&self, groups: usize, wording: &Wording) -> String {
+        match wording.language {
+            Language::English => format!("… and {groups} more alerts"),
+            Language::Chinese => format!("……以及另外 {groups} 个告警"),
+        }
+    }
+}
+
+/// Nobody looked at the logs for a while.
+#[derive(Debug, Clone, Copy)]
+pub struct Downtime {
+    pub from: jiff::Timestamp,
+    pub to: jiff::Timestamp,
+    /// It was stopped, and did not break off.
+    pub in_order: bool,
+    pub rebooted: bool,
+    pub waiting_bytes: u64,
+    pub lost_bytes: u64,
+}
+
+impl Downtime {
+    pub fn title(&self, wording: &Wording) -> String {
+        let away = Duration::try_from(self.to.duration_since(self.from)).unwrap_or_default();
+        let away = span(away, wording.language);
+        let (from, to) = (time(self.from, &wording.zone), time(self.to, &wording.zone));
+        match wording.language {
+            Language::English => format!("logs were not watched for {away}: down from {from} to {to}"),
+            Language::Chinese => format!("日志有 {away} 无人监看：{from} 至 {to} 未运行"),
+        }
+    }
+
+    pub fn text(&self, wording: &Wording) -> String {
+        let Self {
+            waiting_bytes,
+            lost_bytes,
+            ..
+        } = self;
+        let why = match (wording.language, self.rebooted, self.in_order) {
+            (Language::English, true, _) => "The host was restarted meanwhile.",
+            (Language::English, false, true) => "It was stopped.",
+            (Language::English, false, false) => "It ended unexpectedly, or was killed.",
+            (Language::Chinese, true, _) => "期间主机重启过。",
+            (Language::Chinese, false, true) => "程序被正常停止。",
+            (Language::Chinese, false, false) => "程序意外终止或被杀死。",
+        };
+        match (wording.language, lost_bytes) {
+            (Language::English, 0) => {
+                format!("{why}\n{waiting_bytes} bytes wait to be read; nothing is known to be lost.")
+            }
+            (Language::English, lost) => {
+                format!("{why}\n{waiting_bytes} bytes wait to be read; {lost} bytes are lost.")
+            }
+            (Language::Chinese, 0) => format!("{why}\n有 {waiting_bytes} 字节等待读取，未发现丢失。"),
+            (Language::Chinese, lost) => format!("{why}\n有 {waiting_bytes} 字节等待读取，丢失 {lost} 字节。"),
+        }
+    }
+}
+
+/// That all is well.
+#[derive(Debug, Clone, Copy)]
+pub struct Alive {
+    pub since: jiff::Timestamp,
+    pub alerts: u64,
+    /// Deliveries that were shed, or that a receiver will never take.
+    pub undelivered: u64,
+    pub lost_bytes: u64,
+}
+
+impl Alive {
+    pub fn title(&self, wording: &Wording) -> String {
+        let Self {
+            alerts,
+            undelivered,
+            lost_bytes,
+            ..
+        } = self;
+        match wording.language {
+            Language::English => {
+                let alerts = if *alerts == 1 {
+                    "1 alert".to_owned()
+                } else {
+                    format!("{alerts} alerts")
+                };
+                match (lost_bytes, undelivered) {
+                    (0, 0) => format!("alive: {alerts}, nothing lost"),
+                    (0, gone) => format!("alive: {alerts}, {gone} of them never delivered"),
+                    (lost, gone) => {
+                        format!("alive: {alerts}, {lost} bytes of logs lost, {gone} alerts never delivered")
+                    }
+                }
+            }
+            Language::Chinese => match (lost_bytes, undelivered) {
+                (0, 0) => format!("运行正常：{alerts} 个告警，无丢失"),
+                (lost, gone) => format!("运行中：{alerts} 个告警，日志丢失 {lost} 字节，{gone} 个告警未送达"),
+            },
+        }
+    }
+
+    pub fn text(&self, wording: &Wording) -> String {
+        let since = time(self.since, &wording.zone);
+        match wording.language {
+            Language::English => format!("Since {since}."),
+            Language::Chinese => format!("自 {since} 起。"),
+        }
+    }
+}
+
+/// An alerter that does not get through, or does again.
+#[derive(Debug, Clone, Copy)]
+pub struct Trouble<'a> {
+    pub alerter: &'a str,
+    /// Somebody has to mend it; else it fails for long.
+    pub blocked: bool,
+    pub reason: &'a str,
+    pub over: bool,
+}
+
+impl Trouble<'_> {
+    pub fn title(&self, wording: &Wording) -> String {
+        let alerter = self.alerter;
+        match (wording.language, self.over, self.blocked) {
+            (Language::English, true, _) => format!("alerter {alerter} gets through again"),
+            (Language::English, false, true) => format!("alerter {alerter} is blocked: its alerts wait"),
+            (Language::English, false, false) => format!("alerter {alerter} cannot be reached: its alerts wait"),
+            (Language::Chinese, true, _) => format!("告警通道 {alerter} 已恢复"),
+            (Language::Chinese, false, true) => format!("告警通道 {alerter} 被拒绝，告警排队等待"),
+            (Language::Chinese, false, false) => format!("告警通道 {alerter} 无法连接，告警排队等待"),
+        }
+    }
+
+    pub fn text(&self, wording: &Wording) -> String {
+        match (wording.language, self.over, self.blocked) {
+            (Language::English, true, _) => "What waited is sent now.".to_owned(),
+            (Language::English, false, true) => {
+                format!("{}\nIt is tried every 5 minutes until somebody mends it.", self.reason)
+            }
+            (Language::English, false, false) => format!("{}\nIt is tried again by itself.", self.reason),
+            (Language::Chinese, true, _) => "等待的告警正在发送。".to_owned(),
+            (Language::Chinese, false, true) => format!("{}\n每 5 分钟重试一次，需要有人修复。", self.reason),
+            (Language::Chinese, false, false) => format!("{}\n会自动重试。", self.reason),
+        }
+    }
+}
+
 /// `45 s`, `5 min`, `2 h 5 min`, `3 d 4 h`: two units say enough.
 pub fn span(span: Duration, language: Language) -> String {
     let units = match language {

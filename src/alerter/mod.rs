@@ -14,6 +14,7 @@ pub mod secret;
 pub mod tls;
 pub mod webhook;
 
+pub use crate::alert::rate::Limits;
 use crate::alert::render::Wording;
 pub use crate::alert::route::Filter;
 use crate::record::Level;
@@ -33,6 +34,10 @@ pub struct Settings {
     pub send: Send,
     pub send_resolved: bool,
     pub filter: Filter,
+    /// Of grouped alerts: what is above is held back.
+    pub limits: Limits,
+    /// After an outage: one digest, or all that was meant for it.
+    pub catch_up: CatchUp,
     pub outbox_max_bytes: u64,
     pub when_full: WhenFull,
     /// Zone and language of what people read.
@@ -46,6 +51,12 @@ pub enum Send {
     Grouped,
     /// Every record as it comes.
     Each,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CatchUp {
+    Digest,
+    All,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,6 +12,7 @@ mod kafkas;
 mod novelty;
 mod own_log;
 mod patterns;
+mod quiet;
 mod redact;
 mod silences;
 pub(super) mod sources;
@@ -45,11 +46,6 @@ const THREADS_MAX: usize = 64;
 const NOT_BUILT: &[(&str, &[&str])] = &[
     ("sources.*.journald", &[]),
     ("sources.*.stdin", &[]),
-    ("alerts.quiet", &[]),
-    ("alerts.heartbeat", &["off"]),
-    ("alerters.*.max_per_minute", &[]),
-    ("alerters.*.max_per_hour", &[]),
-    ("alerters.*.catch_up", &[]),
     ("metrics.listen", &[]),
     ("metrics.token_file", &[]),
     ("metrics.textfile", &[]),
@@ -129,6 +125,7 @@ pub fn check(root: file::Root, inputs: &mut Inputs) -> Checked {
         file::Language::English => Language::English,
         file::Language::Chinese => Language::Chinese,
     };
+    let heartbeat = alerts_section.heartbeat.clone();
     let mut alert = alerts(alerts_section, root.host.section(), inputs);
     let (sources, source_names) = sources::sources(root.sources, inputs);
     let analyzers = root.analyzers.section();
@@ -162,6 +159,8 @@ pub fn check(root: file::Root, inputs: &mut Inputs) -> Checked {
     if alerters.is_empty() {
         alerters.push(console());
     }
+    let names: Vec<String> = alerters.iter().map(|alerter| alerter.name.to_string()).collect();
+    alert.heartbeat = quiet::heartbeat(&heartbeat, &names, inputs);
     let settings = Settings {
         state_dir: state_dir(&root.state_dir, inputs),
         sources,
@@ -209,6 +208,8 @@ fn alerts(alerts: file::Alerts, host: file::Host, inputs: &mut Inputs) -> alert:
         // They name sources and rules: see `check`.
         silences: Vec::new(),
         novelty: default.novelty,
+        quiet: quiet::quiet(alerts.quiet, inputs),
+        heartbeat: None,
         redact: redact::redact(&alerts.redact, inputs),
         zone: match alerts.time_zone.placed() {
             None => jiff::tz::TimeZone::system(),

@@ -65,6 +65,9 @@ pub fn describe(settings: &Settings) -> String {
         };
         out.line("", &format!("silent about {} {until}", silence.matcher));
     }
+    for quiet in &alert.quiet {
+        out.line("", &quiet_meaning(quiet));
+    }
     out.head("alerters");
     for alerter in &settings.alerters {
         describe_alerter(&mut out, alerter);
@@ -235,6 +238,7 @@ fn describe_alerter(out: &mut Text, alerter: &alerter::Settings) {
             alerter.min_severity
         ),
     );
+    describe_pace(out, alerter);
     let filter = &alerter.filter;
     let labels: Vec<String> = filter
         .labels
@@ -259,6 +263,42 @@ fn describe_alerter(out: &mut Text, alerter: &alerter::Settings) {
         .collect();
     if !only.is_empty() {
         out.line("", &format!("only {}", only.join("; ")));
+    }
+}
+
+fn quiet_meaning(quiet: &crate::alert::quiet::Quiet) -> String {
+    let time = |minutes: u16| format!("{:02}:{:02}", minutes / 60, minutes % 60);
+    let days: Vec<String> = quiet.days.iter().map(|day| format!("{day:?}")).collect();
+    let days = if days.is_empty() {
+        "every day".to_owned()
+    } else {
+        days.join(", ")
+    };
+    format!(
+        "quiet below {} from {} to {}, {days}",
+        quiet.below,
+        time(quiet.from),
+        time(quiet.to)
+    )
+}
+
+/// What is held back, and told in a digest.
+fn describe_pace(out: &mut Text, alerter: &alerter::Settings) {
+    let limit = |max: Option<u32>, unit: &str| max.map(|max| format!("{max} messages {unit}"));
+    let limits = [
+        limit(alerter.limits.per_minute, "a minute"),
+        limit(alerter.limits.per_hour, "an hour"),
+    ];
+    let limits: Vec<String> = limits.into_iter().flatten().collect();
+    if !limits.is_empty() {
+        out.line(
+            "",
+            &format!("at most {}, what is above in a digest", limits.join(" and ")),
+        );
+    }
+    match alerter.catch_up {
+        alerter::CatchUp::Digest => out.line("", "after an outage one digest of all that came meanwhile"),
+        alerter::CatchUp::All => {}
     }
 }
 

@@ -94,6 +94,8 @@ fn console() -> alerter::Settings {
         send: alerter::Send::Grouped,
         send_resolved: true,
         filter: alerter::Filter::default(),
+        limits: alerter::Limits::default(),
+        catch_up: alerter::CatchUp::All,
         wording: alert::render::Wording {
             zone: jiff::tz::TimeZone::system(),
             ..Default::default()

@@ -7,9 +7,10 @@ use super::{
 };
 use crate::alert::Alert;
 use crate::alert::book::{Group, Key};
+use crate::alert::tidings::Held;
 use crate::alerter::Delivery;
 use crate::collector::Row;
-use crate::state::{Durability, State, history, put_meta};
+use crate::state::{Durability, State, held, history, put_meta};
 use anyhow::Result;
 use rusqlite::Connection;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -35,13 +36,25 @@ const MARKS_AGE_MAX: Duration = Duration::from_millis(20);
 /// More marks are written by themselves: an outbox may be full of what they free.
 const MARKS_MAX: usize = 512;
 
+/// A delivery to be, or a message that is held back.
+#[derive(Debug)]
+struct Push {
+    queue: usize,
+    entry: outbox::Entry,
+    held: Option<Held>,
+}
+
 #[derive(Debug, Default)]
 pub struct Pending {
     /// Taken from the analyzers since the last commit.
     pub batches: usize,
     /// Of the alerts in `pushes`.
     pub bytes: usize,
-    pushes: Vec<(usize, outbox::Entry)>,
+    pushes: Vec<Push>,
+    /// Held rows that a digest among `pushes` tells of: queue, reason, up to which seq.
+    pub released: Vec<(usize, Held, i64)>,
+    /// Queues whose deliveries wait for a digest from now on.
+    pub put_aside: Vec<usize>,
     begins: Vec<(Key, Alert)>,
     marks: Vec<(Arc<str>, Vec<Mark>)>,
     events: Vec<Event>,
@@ -68,7 +81,26 @@ pub struct Pending {
 impl Pending {
     pub fn push(&mut self, queue: usize, entry: outbox::Entry) {
         self.bytes += entry.payload.len();
-        self.pushes.push((queue, entry));
+        let held = None;
+        self.pushes.push(Push { queue, entry, held });
+    }
+
+    /// The same, put aside for a digest.
+    pub fn hold(&mut self, queue: usize, entry: outbox::Entry, why: Held) {
+        self.bytes += entry.payload.len();
+        let held = Some(why);
+        self.pushes.push(Push { queue, entry, held });
+    }
+
+    /// A value of `meta` to be written.
+    pub fn note(&mut self, key: &'static str, value: Option<String>) {
+        self.notes.retain(|(known, _)| *known != key);
+        self.notes.push((key, value));
+    }
+
+    /// All deliveries are written.
+    pub fn is_clean(&self) -> bool {
+        self.pushes.is_empty() && self.put_aside.is_empty() && self.failed_at.is_none()
     }
 
     pub fn begin(&mut self, key: Key, sample: Alert) {
@@ -272,8 +304,13 @@ impl Keeper {
 
     /// What was queued goes to the couriers, and wakes them.
     fn hand_on(&mut self, seqs: Vec<i64>) {
+        for index in std::mem::take(&mut self.pending.put_aside) {
+            // What it was fed is no longer the whole truth.
+            self.queues[index].feeder.interrupt();
+        }
         let mut portions: BTreeMap<usize, Vec<_>> = BTreeMap::new();
-        for ((queue, entry), seq) in self.pending.pushes.drain(..).zip(seqs) {
+        let pushed = self.pending.pushes.drain(..).zip(seqs);
+        for (Push { queue, entry, .. }, seq) in pushed.filter(|(push, _)| push.held.is_none()) {
             let delivery = Delivery {
                 seq,
                 tries: 0,
@@ -352,13 +389,29 @@ fn write_history(connection: &Connection, events: &[Event], now: Now) -> Result<
     Ok(())
 }
 
+/// What digests tell of, and what waits for one from now on.
+fn write_held(connection: &Connection, pending: &Pending, queues: &[Queue]) -> Result<()> {
+    for (queue, why, to_seq) in &pending.released {
+        held::remove(connection, &queues[*queue].settings.name, why.as_str(), *to_seq)?;
+    }
+    for queue in &pending.put_aside {
+        held::hold_queued(connection, &queues[*queue].settings.name, Held::Outage.as_str())?;
+    }
+    Ok(())
+}
+
 /// Deliveries in, marks of couriers applied, full queues cut back.
 fn write_outbox(connection: &Connection, pending: &Pending, queues: &[Queue], now: Now) -> Result<Queued> {
     let created_ms = now.wall.as_millisecond();
-    let push = |(queue, entry): &(usize, outbox::Entry)| {
-        outbox::push(connection, &queues[*queue].settings.name, entry, created_ms)
+    let push = |Push { queue, entry, held }: &Push| {
+        let name = &queues[*queue].settings.name;
+        match held {
+            None => outbox::push(connection, name, entry, created_ms),
+            Some(why) => held::hold(connection, name, entry, why.as_str(), created_ms),
+        }
     };
     let seqs = pending.pushes.iter().map(push).collect::<Result<_>>()?;
+    write_held(connection, pending, queues)?;
     let mut freed = Freed::new();
     for (alerter, marks) in &pending.marks {
         for mark in marks {

@@ -3,6 +3,7 @@
 //! What comes with the data is judged and told by the settings of its time: [`Change`] arrives in band. Alerters change
 //! out of band ([`Reload`]): one that is down and blocks the reading must not keep its own removal from being heard.
 
+use super::holding::Holding;
 use super::watching::Watching;
 use super::{Keeper, Queue, outbox};
 use crate::alert::{self, Composer};
@@ -65,6 +66,8 @@ impl Keeper {
         // Batches of sources that are gone may still come from other analyzers.
         self.labels.extend(change.labels.clone());
         self.book.set_timing(&change.alert);
+        self.quiet.clone_from(&change.alert.quiet);
+        self.own.configure(&change.alert, super::now());
         if let Err(error) = self.watch(change) {
             log::error!("reload: thresholds and absences stay as they were: {error:#}");
         }
@@ -151,6 +154,7 @@ impl Keeper {
                         bytes: 0,
                         full: false,
                         blocked: None,
+                        holding: Holding::default(),
                     }
                 }
             };

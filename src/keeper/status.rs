@@ -98,6 +98,9 @@ pub struct Alerter {
     pub name: String,
     pub queued: u64,
     pub parked: u64,
+    /// Put aside for a digest.
+    #[serde(default)]
+    pub held: u64,
     pub dead: u64,
     pub outbox_bytes: u64,
     pub oldest_seconds: Option<u64>,
@@ -229,6 +232,7 @@ impl Keeper {
                     name: queue.settings.name.to_string(),
                     queued: fill.queued,
                     parked: fill.parked,
+                    held: fill.held,
                     dead: fill.dead,
                     outbox_bytes: fill.bytes,
                     oldest_seconds: fill

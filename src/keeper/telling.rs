@@ -121,6 +121,7 @@ impl Keeper {
         let from = known.checkpoint.resume.committed_to;
         let file_id = state.id.clone().unwrap_or_else(|| path.clone());
         for (reason, bytes, total) in losses {
+            self.own.lost_bytes += bytes;
             log::warn!("{path}: {bytes} bytes from {from} on were lost ({reason})");
             let news = News {
                 kind: alert::Kind::Loss,
@@ -212,8 +213,8 @@ impl Keeper {
             .alerts(alert.status, alert.severity)
             .add(u64::from(way != Some(alerter::Send::Each)));
         let mut entry = None;
-        for (index, queue) in self.queues.iter_mut().enumerate() {
-            let settings = &queue.settings;
+        for index in 0..self.queues.len() {
+            let settings = &self.queues[index].settings;
             let wanted = way.is_none_or(|way| way == settings.send)
                 && (settings.send_resolved || alert.status != alert::Status::Resolved)
                 && settings.filter.accepts(settings.min_severity, alert);
@@ -225,9 +226,13 @@ impl Keeper {
                     .inspect_err(|error| log::error!("{error:#}"))
                     .ok();
             }
-            if let Some(entry) = &entry {
-                queue.bytes += entry.payload.len() as u64;
-                self.pending.push(index, entry.clone());
+            let Some(entry) = entry.clone() else { return };
+            match self.hold_reason(index, alert) {
+                Some(why) => self.hold_back(index, entry, why),
+                None => {
+                    self.queues[index].bytes += entry.payload.len() as u64;
+                    self.pending.push(index, entry);
+                }
             }
         }
     }

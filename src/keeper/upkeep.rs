@@ -8,7 +8,7 @@ const BACKUP_EVERY: Duration = Duration::from_secs(3600);
 
 impl Keeper {
     /// Touches `heartbeat`, also when idle or blocked: it says that this thread answers.
-    pub(super) fn beat(&mut self) {
+    pub fn beat(&mut self) {
         if self.beaten.is_some_and(|at| at.elapsed() < HEARTBEAT_EVERY) {
             return;
         }

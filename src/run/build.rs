@@ -90,7 +90,7 @@ impl Service {
             board,
             judge: settings.judge.zip(judge_bell),
         })?;
-        begin(&mut keeper, incident, collector.first_sight())?;
+        begin(&mut keeper, incident, collector.first_sight(), options.once)?;
         Ok(Self {
             options: options.clone(),
             collector,
@@ -224,7 +224,12 @@ fn bury_orphans(state: &mut State, settings: &Settings) -> Result<()> {
 
 /// First positions are durable before reading goes on: a crash then loses nothing. What happened to the state is told in
 /// the same transaction.
-fn begin(keeper: &mut Keeper, incident: Option<Incident>, first_sight: Vec<collector::Opened>) -> Result<()> {
+fn begin(
+    keeper: &mut Keeper,
+    incident: Option<Incident>,
+    first_sight: Vec<collector::Opened>,
+    once: bool,
+) -> Result<()> {
     if let Some(incident) = incident {
         tell_incident(keeper, &incident);
     }
@@ -233,7 +238,13 @@ fn begin(keeper: &mut Keeper, incident: Option<Incident>, first_sight: Vec<colle
         (BOOT_ID, Some(&*keeper::boot_id())),
         (INCIDENT, None),
     ];
-    keeper.adopt(first_sight, &notes)
+    if !once {
+        keeper.tell_downtime(&first_sight)?;
+    }
+    keeper.adopt(first_sight, &notes)?;
+    // From here on nobody is told again that it was down.
+    keeper.beat();
+    Ok(())
 }
 
 fn tell_incident(keeper: &mut Keeper, incident: &Incident) {
@@ -429,5 +440,7 @@ pub(super) fn labels(settings: &Settings) -> BTreeMap<Arc<str>, BTreeMap<String,
         labels.extend(source.labels.clone());
         (source.collector.name.clone(), labels)
     };
-    settings.sources.iter().map(merged).collect()
+    // What is of no source has the host's alone.
+    let host = std::iter::once((Arc::from(""), settings.alert.host_labels.clone()));
+    settings.sources.iter().map(merged).chain(host).collect()
 }

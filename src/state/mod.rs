@@ -6,6 +6,7 @@
 
 pub mod checkpoints;
 pub mod groups;
+pub mod held;
 pub mod history;
 pub mod outbox;
 pub mod recover;

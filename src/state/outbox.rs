@@ -198,7 +198,9 @@ pub struct Fill {
     pub queued: u64,
     pub parked: u64,
     pub dead: u64,
-    /// Payload bytes of queued and parked deliveries.
+    /// Put aside for a digest.
+    pub held: u64,
+    /// Payload bytes of all but the dead.
     pub bytes: u64,
     /// When the oldest queued or parked delivery was made.
     pub oldest_ms: Option<i64>,
@@ -218,6 +220,11 @@ pub fn fill(connection: &Connection) -> Result<BTreeMap<String, Fill>> {
         let (state, count): (String, u64) = (row.get(1)?, row.get(2)?);
         if state == "dead" {
             fill.dead = count;
+            continue;
+        }
+        if state == "held" {
+            fill.held = count;
+            fill.bytes += row.get::<_, u64>(3)?;
             continue;
         }
         if state == "parked" {

@@ -126,7 +126,7 @@ fn check_closely(connection: &Connection) -> Result<()> {
     }
 }
 
-const UNREADABLE: &str = "state NOT IN ('queued', 'parked', 'dead') OR NOT json_valid(payload)";
+const UNREADABLE: &str = "state NOT IN ('queued', 'parked', 'held', 'dead') OR NOT json_valid(payload)";
 
 fn unreadable_deliveries(connection: &Connection) -> Result<u64> {
     let sql = format!("SELECT count(*) FROM outbox WHERE {UNREADABLE}");

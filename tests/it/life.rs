@@ -1,6 +1,7 @@
 //! The life of an alert, as the people see it who get it: thresholds, absences, storms, maintenance, the agent's own news.
 
 use crate::program::{Home, read_lossily};
+use crate::receiver::{Receiver, answer};
 use serde_json::Value;
 use std::fs::File;
 use std::io::Write;
@@ -16,13 +17,17 @@ fn append(home: &Home, lines: &str) {
         .expect("the log takes lines");
 }
 
-/// What the alerter `told` has written.
+/// What the alerter `told` has written; from the outbox on delivery is at least once, and an id tells the second.
 fn told(home: &Home) -> Vec<Value> {
     let text = read_lossily(&home.path("told"));
     let lines = text.lines().filter(|line| line.ends_with('}'));
-    lines
-        .map(|line| serde_json::from_str(line).expect("one alert a line"))
-        .collect()
+    let mut alerts: Vec<Value> = Vec::new();
+    for alert in lines.map(|line| serde_json::from_str::<Value>(line).expect("one alert a line")) {
+        if alerts.iter().all(|known| known["id"] != alert["id"]) {
+            alerts.push(alert);
+        }
+    }
+    alerts
 }
 
 fn is(alert: &Value, kind: &str, status: &str) -> bool {
@@ -132,4 +137,204 @@ fn an_absence_is_told_once_and_resolved_when_the_match_comes_back() {
     );
     assert_eq!(firings[0]["source"]["name"], "app");
     assert_eq!(firings[0]["detectors"][0]["name"], "beat");
+}
+
+/// `n` errors that are each an alert of its own.
+fn errors(n: usize) -> String {
+    let word = |n: usize| String::from_utf8(vec![b'a' + (n / 26) as u8, b'a' + (n % 26) as u8]).expect("letters");
+    (0..n)
+        .map(|n| format!("2026-11-23 06:00:00 ERROR broken part {}\n", word(n)))
+        .collect()
+}
+
+fn counted(alerts: &[Value]) -> u64 {
+    alerts.iter().filter_map(|alert| alert["count"].as_u64()).sum()
+}
+
+#[test]
+fn a_storm_is_a_few_messages_and_one_digest_with_fatal_ones_first() {
+    let home = Home::new();
+    let limited = ALERTS.replace("name: told,", "name: told, max_per_minute: 3, detectors: [level],");
+    home.configure(&format!("{SOURCE}{limited}"));
+    append(&home, &errors(40));
+    append(&home, "2026-11-23 06:00:01 FATAL disk is gone\n");
+    let mut program = home.start(&["run"]);
+    program.wait_until("what may go has gone", || told(&home).len() == 4);
+    // The held ones are committed with the others; a kill loses none of them, nor the count of what was sent.
+    program.kill();
+    let mut program = home.start(&["run"]);
+    crate::program::wait_until_or(std::time::Duration::from_secs(90), || told(&home).len() > 4);
+    program.wait_until("the digest comes within a minute", || told(&home).len() > 4);
+    let alerts = told(&home);
+    let (digests, singles): (Vec<Value>, Vec<Value>) = alerts.into_iter().partition(|alert| alert["kind"] == "digest");
+    assert_eq!((digests.len(), singles.len()), (1, 4), "{digests:#?}");
+    assert!(singles.iter().any(|alert| alert["severity"] == "fatal"));
+    assert_eq!(counted(&singles) + counted(&digests), 41);
+    let groups = digests[0]["groups"].as_array().expect("groups");
+    assert!(
+        groups[0]["text"]
+            .as_str()
+            .is_some_and(|text| text.contains("broken part")),
+        "the worst in full"
+    );
+    assert_eq!(counted(groups), 37);
+    assert_eq!(program.stop().code(), Some(0));
+}
+
+#[test]
+fn a_maintenance_window_holds_back_what_is_below_and_tells_it_afterwards() {
+    let home = Home::new();
+    let quiet = "alerts: {time_zone: UTC, quiet: [{from: '00:00', to: '24:00', below: fatal}]}\n";
+    home.configure(&format!("{SOURCE}{quiet}{ALERTS}"));
+    append(&home, &errors(3));
+    append(&home, "2026-11-23 06:00:01 FATAL disk is gone\n");
+    let mut program = home.start(&["run"]);
+    let status = || -> Value { serde_json::from_slice(&home.output(&["status", "--json"]).stdout).unwrap_or_default() };
+    program.wait_until("the others are held", || status()["alerters"][0]["held"] == 3);
+    program.wait_until("the fatal one is told", || told(&home).len() == 1);
+    assert_eq!(program.stop().code(), Some(0));
+    assert_eq!(told(&home)[0]["severity"], "fatal");
+    home.configure(&format!("{SOURCE}{ALERTS}"));
+    let mut program = home.start(&["run"]);
+    program.wait_until("the window is over", || told(&home).len() == 2);
+    assert_eq!(program.stop().code(), Some(0));
+    let digest = &told(&home)[1];
+    assert_eq!((&digest["kind"], &digest["count"]), (&"digest".into(), &3.into()));
+    assert_eq!(digest["title"], "3 alerts, seen 3 times, during the maintenance window");
+}
+
+#[test]
+fn after_a_long_outage_one_digest_comes_in_place_of_all_that_was_missed() {
+    let bound = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let address = bound.expect("a free port");
+    let home = Home::new();
+    home.configure(&format!(
+        "{SOURCE}alerters:\n  - {{name: hook, catch_up: digest, webhook: {{url: 'http://{address}/hook'}}}}\n"
+    ));
+    append(&home, &errors(10));
+    let mut program = home.start(&["run"]);
+    let status = || -> Value { serde_json::from_slice(&home.output(&["status", "--json"]).stdout).unwrap_or_default() };
+    program.wait_until("a try has failed", || {
+        status()["alerters"][0]["failed"].as_u64() > Some(0)
+    });
+    program.wait_until("all wait", || status()["alerters"][0]["queued"] == 10);
+    program.kill();
+    // An hour goes by.
+    let connection = rusqlite::Connection::open(home.state_dir().join("state.db")).expect("the state");
+    let changed = connection.execute("UPDATE outbox SET created_ms = created_ms - 3600000", []);
+    assert_eq!(changed.expect("it can be written"), 10);
+    drop(connection);
+    let receiver = Receiver::start_on(address, move |_| answer(200));
+    let mut program = home.start(&["run"]);
+    program.wait_until("the first and the digest have come", || receiver.requests().len() == 2);
+    assert_eq!(program.stop().code(), Some(0));
+    let told: Vec<Value> = receiver.requests().iter().map(|request| request.json()).collect();
+    assert_eq!(
+        (&told[0]["kind"], &told[1]["kind"]),
+        (&"record".into(), &"digest".into())
+    );
+    assert_eq!(counted(&told), 10);
+    assert_eq!(
+        told[1]["title"],
+        "9 alerts, seen 9 times, while hook could not be reached"
+    );
+}
+
+#[test]
+fn an_alerter_that_is_blocked_is_told_by_the_others_and_so_is_its_end() {
+    let well = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let seen = well.clone();
+    let receiver = Receiver::start(move |_| {
+        answer(if seen.load(std::sync::atomic::Ordering::SeqCst) {
+            200
+        } else {
+            401
+        })
+    });
+    let home = Home::new();
+    let hook = format!("  - {{name: hook, webhook: {{url: '{}'}}}}\n", receiver.url("/hook"));
+    home.configure(&format!("{SOURCE}{ALERTS}{hook}"));
+    append(&home, &errors(1));
+    let agent = || -> Vec<Value> {
+        told(&home)
+            .into_iter()
+            .filter(|alert| alert["kind"] == "agent")
+            .collect()
+    };
+    let mut program = home.start(&["run"]);
+    program.wait_until("the other tells", || agent().len() == 1);
+    program.kill();
+    well.store(true, std::sync::atomic::Ordering::SeqCst);
+    let mut program = home.start(&["run"]);
+    program.wait_until("its end is told", || agent().len() == 2);
+    assert_eq!(program.stop().code(), Some(0));
+    let agent = agent();
+    assert_eq!(agent[0]["title"], "alerter hook is blocked: its alerts wait");
+    assert!(
+        agent[0]["text"].as_str().is_some_and(|text| text.contains("401")),
+        "{:#?}",
+        agent[0]
+    );
+    assert_eq!(
+        (&agent[1]["status"], &agent[1]["firing_id"]),
+        (&"resolved".into(), &agent[0]["id"])
+    );
+}
+
+#[test]
+fn a_heartbeat_says_that_all_is_well() {
+    let home = Home::new();
+    home.configure(&format!(
+        "{SOURCE}alerts: {{heartbeat: {{every: 1s, alerters: [told]}}}}\n{ALERTS}"
+    ));
+    append(&home, &errors(2));
+    let mut program = home.start(&["run"]);
+    let alive = || -> Vec<Value> {
+        told(&home)
+            .into_iter()
+            .filter(|alert| alert["kind"] == "agent")
+            .collect()
+    };
+    program.wait_until("it beats", || alive().len() >= 2);
+    assert_eq!(program.stop().code(), Some(0));
+    let titles: Vec<Value> = alive().iter().map(|alert| alert["title"].clone()).collect();
+    assert!(titles.contains(&"alive: 2 alerts, nothing lost".into()), "{titles:?}");
+    assert!(titles.contains(&"alive: 0 alerts, nothing lost".into()), "{titles:?}");
+}
+
+#[test]
+fn a_start_after_a_long_time_tells_that_nobody_looked_and_a_restart_does_not() {
+    let home = Home::new();
+    home.configure(&format!("{SOURCE}{ALERTS}"));
+    append(&home, "INFO begun\n");
+    let mut program = home.start(&["run"]);
+    program.wait_until("it is alive", || home.path("state/heartbeat").exists());
+    program.kill();
+    let mut program = home.start(&["run"]);
+    append(&home, &errors(1));
+    program.wait_until("the record is told", || !told(&home).is_empty());
+    program.kill();
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3700);
+    let beaten = File::options().write(true).open(home.path("state/heartbeat"));
+    beaten
+        .and_then(|file| file.set_modified(long_ago))
+        .expect("a file of ours");
+    append(&home, "INFO nobody looks\n");
+    let mut program = home.start(&["run"]);
+    program.wait_until("it is told", || told(&home).len() == 2);
+    assert_eq!(program.stop().code(), Some(0));
+    let news = &told(&home)[1];
+    assert_eq!((&news["kind"], &news["status"]), (&"agent".into(), &"firing".into()));
+    let (title, text) = (
+        news["title"].as_str().expect("a title"),
+        news["text"].as_str().expect("a text"),
+    );
+    assert!(
+        title.starts_with("logs were not watched for 1 h 1 min: down from "),
+        "{title}"
+    );
+    assert!(
+        text.contains("18 bytes wait to be read; nothing is known to be lost."),
+        "{text}"
+    );
 }

@@ -87,6 +87,8 @@ pub fn settings_of(kind: Kind) -> Settings {
         min_severity: Level::Warn,
         send: alerter::Send::Each,
         send_resolved: true,
+        limits: exception_log_collector::alerter::Limits::default(),
+        catch_up: exception_log_collector::alerter::CatchUp::All,
         filter: alerter::Filter::default(),
         outbox_max_bytes: 1 << 20,
         when_full: alerter::WhenFull::Compact,

@@ -3,7 +3,7 @@
 use super::{OUTBOX_DEFAULT_BYTES, known_names, list, name, words};
 use super::{emails, kafkas, webhooks};
 use crate::alert::render::Wording;
-use crate::alerter::{Filter, Kind, Send, Settings, TextFormat, WhenFull};
+use crate::alerter::{CatchUp, Filter, Kind, Limits, Send, Settings, TextFormat, WhenFull};
 use crate::analyzer::Rule;
 use crate::config::alerter_file as file;
 use crate::config::key::Key;
@@ -13,6 +13,11 @@ use crate::record::Level;
 
 /// One alert of the largest record must fit.
 const OUTBOX_MIN_BYTES: u64 = 1024 * 1024;
+/// What a person can read.
+const PER_MINUTE_USUAL: u32 = 10;
+const PER_HOUR_USUAL: u32 = 60;
+/// The times of so many messages are kept.
+const PER_HOUR_MAX: u32 = 10_000;
 
 /// What alerters may name, and what all of them share.
 pub struct Known<'k> {
@@ -77,17 +82,52 @@ fn alerter(
     let local = console.or(output_file).map(|kind| (kind, Level::Warn));
     // An alerter with two kinds was reported: whichever is taken is thrown away.
     let (kind, usual_severity) = local.or(webhook).or(email).or(kafka)?;
+    // Chats and e-mail are read by people: they are told of errors, and not of each of a hundred.
+    let is_read = usual_severity == Level::Error && send == Send::Grouped;
+    let limits = limits(&file.max_per_minute, &file.max_per_hour, is_read, send, inputs);
     Some(Settings {
         name: name.into(),
         min_severity: min_severity.unwrap_or(usual_severity),
         send,
         send_resolved,
         filter,
+        limits,
+        catch_up: catch_up(&file.catch_up, is_read),
         outbox_max_bytes,
         when_full,
         wording: known.wording.clone(),
         kind,
     })
+}
+
+/// Nought is no limit.
+fn limits(minute: &Key<u32>, hour: &Key<u32>, is_read: bool, send: Send, inputs: &mut Inputs) -> Limits {
+    for (key, given) in [("max_per_minute", minute.at()), ("max_per_hour", hour.at())] {
+        if let (Send::Each, Some(at)) = (send, given) {
+            let what = format!("`{key}` is only possible with `send: grouped`");
+            inputs.fault(at, what, "remove it, or `send: each`");
+        }
+    }
+    let limit = |key: &Key<u32>, usual, inputs: &mut Inputs| {
+        let max = super::at_most(key, if is_read { usual } else { 0 }, 0, PER_HOUR_MAX, inputs);
+        (max > 0).then_some(max)
+    };
+    Limits {
+        per_minute: limit(minute, PER_MINUTE_USUAL, inputs),
+        per_hour: limit(hour, PER_HOUR_USUAL, inputs),
+    }
+}
+
+fn catch_up(key: &Key<file::CatchUp>, is_read: bool) -> CatchUp {
+    let usual = if is_read {
+        file::CatchUp::Digest
+    } else {
+        file::CatchUp::All
+    };
+    match key.or(usual) {
+        file::CatchUp::Digest => CatchUp::Digest,
+        file::CatchUp::All => CatchUp::All,
+    }
 }
 
 /// Reports an alerter with no kind, or with several.

@@ -131,6 +131,8 @@ pub(super) fn settings(send: Send) -> Settings {
         min_severity: crate::record::Level::Warn,
         send,
         send_resolved: true,
+        limits: crate::alerter::Limits::default(),
+        catch_up: crate::alerter::CatchUp::All,
         filter: Filter::default(),
         outbox_max_bytes: 1 << 20,
         when_full: WhenFull::Compact,
