@@ -4,12 +4,17 @@
 //! counted between them; out comes what is news, and the [`Known`] that the analyzers look into. Pure.
 
 use super::novelty::{At, Learner, Opinion, Phase, Settings};
+use super::rarity;
 use super::template::{self, Learned, Template, Templates};
-use crate::analyzer::Finding;
 use crate::analyzer::template::{ByMask, Counts, Known, MASKS_MAX, Unknown};
+use crate::analyzer::{AnalyzerKind, Finding};
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// Name of the finding of a rare template.
+pub const RARE: &str = "rare";
+/// How often rare templates are looked for.
+const RARE_EVERY_MS: i64 = 3_600_000;
 /// Masks that were counted and may still be weighed.
 const EARLY_MAX: usize = 4096;
 
@@ -21,6 +26,9 @@ pub struct Familiar {
     /// What every record of a subject is to bring along.
     notes: HashMap<u64, Arc<Finding>>,
     known: Arc<Known>,
+    /// When rare templates were looked for last, and which were found.
+    rare_at_ms: Option<i64>,
+    rare: Vec<u64>,
     /// `known` differs from what was handed out last.
     fresh: bool,
     /// Records that were counted before the first one with their mask was weighed: it waited for its context.
@@ -146,6 +154,38 @@ impl Familiar {
         weighed
     }
 
+    /// Once an hour, when the source has learned: records of rare templates bring along that they are rare.
+    pub fn look_for_rare(&mut self, at: At, settings: &Settings) {
+        let is_due = self.rare_at_ms.is_none_or(|last| at.arrived_ms - last >= RARE_EVERY_MS);
+        if !settings.enabled || !is_due || self.phase(at, settings) != Phase::Learned {
+            return;
+        }
+        self.rare_at_ms = Some(at.arrived_ms);
+        for subject in std::mem::take(&mut self.rare) {
+            if self
+                .notes
+                .get(&subject)
+                .is_some_and(|noted| noted.analyzer == AnalyzerKind::Novelty)
+            {
+                self.note(subject, None);
+            }
+        }
+        let rare = rarity::rare(self.templates.iter());
+        let rare: Vec<(u64, f64)> = rare
+            .iter()
+            .map(|(template, score)| (template::subject_of(&template.text), *score))
+            .collect();
+        for (subject, score) in rare {
+            if !self.notes.contains_key(&subject) {
+                let mut finding = Finding::new(AnalyzerKind::Novelty, settings.severity);
+                finding.name = Some(RARE.to_owned());
+                finding.score = Some(score);
+                self.note(subject, Some(&Arc::new(finding)));
+                self.rare.push(subject);
+            }
+        }
+    }
+
     /// From now on every record of a subject brings `finding` along (none: nothing).
     pub fn note(&mut self, subject: u64, finding: Option<&Arc<Finding>>) {
         match finding {
@@ -165,6 +205,7 @@ impl Familiar {
     /// Every mask is to be weighed again, without notes: who judges has changed.
     pub fn forget_notes(&mut self) {
         self.notes.clear();
+        (self.rare, self.rare_at_ms) = (Vec::new(), None);
         self.places.clear();
         self.change_known().clear();
     }
@@ -305,5 +346,31 @@ mod tests {
         let first = see(&mut familiar, &mut tally, "disk sda is failing", 20_001).unwrap();
         assert_eq!((first.new, first.opinion), (true, Opinion::News));
         assert_eq!(see(&mut familiar, &mut tally, "disk sda is failing", 20_002), None);
+    }
+
+    #[test]
+    fn a_rare_message_of_a_source_that_has_learned_is_noted_as_rare() {
+        let (mut familiar, mut tally) = (Familiar::default(), Tally::default());
+        see(&mut familiar, &mut tally, "parity error in bank", 0);
+        for minute in 0..20_000 {
+            see(&mut familiar, &mut tally, &format!("took {minute} ms"), minute);
+        }
+        let at = At {
+            arrived_ms: 20_001 * 60_000,
+            stamp_ms: None,
+        };
+        familiar.look_for_rare(at, &Settings::default());
+        tally.set_known(familiar.known());
+        let Look::Noted(noted) = tally.look(b"parity error in bank") else {
+            panic!("it came once in 20,001 records")
+        };
+        assert_eq!(
+            (noted.analyzer, noted.name.as_deref()),
+            (AnalyzerKind::Novelty, Some(RARE))
+        );
+        assert!(matches!(tally.look(b"took 7 ms"), Look::Familiar));
+        let (mut learner, settings) = (familiar.learner.clone(), Settings::default());
+        let told = (0..100).filter(|_| learner.tells_rare(at, &settings, "x")).count();
+        assert_eq!(told, 10, "no more than max_per_hour");
     }
 }

@@ -166,6 +166,17 @@ impl Learner {
         }
     }
 
+    /// A record of a rare template came; whether it may be told: rare ones share `max_per_hour` with the new, and are no
+    /// reason to learn again.
+    pub fn tells_rare(&mut self, at: At, settings: &Settings, title: &str) -> bool {
+        self.news.retain(|(ms, _)| (0..HOUR_MS).contains(&(at.arrived_ms - ms)));
+        let has_room = self.news.len() < settings.max_per_hour as usize;
+        if has_room {
+            self.news.push((at.arrived_ms, title.to_owned()));
+        }
+        has_room
+    }
+
     /// The table is full; whether that is to be told (once).
     pub fn table_full(&mut self) -> bool {
         !std::mem::replace(&mut self.full, true)

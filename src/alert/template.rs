@@ -155,7 +155,7 @@ impl Templates {
         self.entries.get(&id).map(|entry| &entry.template)
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Template> {
+    pub fn iter(&self) -> impl Iterator<Item = &Template> + Clone {
         self.entries.values().map(|entry| &entry.template)
     }
 

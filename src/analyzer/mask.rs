@@ -91,6 +91,17 @@ const CLASSES: [Class; 256] = {
     classes
 };
 
+/// Bytes at which something may have to be masked.
+const STOPS: [bool; 256] = {
+    let mut stops = [false; 256];
+    let mut byte = 0usize;
+    while byte < 256 {
+        stops[byte] = matches!(CLASSES[byte], Class::Digit | Class::Joiner | Class::Quote);
+        byte += 1;
+    }
+    stops
+};
+
 fn class(byte: u8) -> Class {
     CLASSES[usize::from(byte)]
 }
@@ -100,29 +111,33 @@ fn scan(text: &[u8], mut emit: impl FnMut(Piece<'_>)) {
     // Literal text that is not handed on yet begins here.
     let mut literal = 0;
     let mut at = 0;
-    while at < text.len() {
-        let byte = text[at];
-        match class(byte) {
-            Class::Break => at += 1,
-            Class::Quote => match closing_quote(text, at) {
+    // Most bytes are letters of words in which nothing varies: they are passed in a loop of one look-up each.
+    while let Some(stop) = text[at..].iter().position(|byte| STOPS[usize::from(*byte)]) {
+        let stop = at + stop;
+        if class(text[stop]) == Class::Quote {
+            at = match closing_quote(text, stop) {
                 Some(end) => {
-                    emit(Piece::Text(&text[literal..at]));
+                    emit(Piece::Text(&text[literal..stop]));
                     emit(Piece::Hole("<str>"));
-                    at = end + 1;
-                    literal = at;
+                    literal = end + 1;
+                    end + 1
                 }
-                None => at += 1,
-            },
-            Class::Letter | Class::Digit | Class::Joiner => {
-                let token = token_end(text, at);
-                if token.varies {
-                    emit(Piece::Text(&text[literal..at]));
-                    literal = mask_token(text, at..token.end, &mut emit);
-                    at = literal;
-                } else {
-                    at = token.end;
-                }
-            }
+                None => stop + 1,
+            };
+            continue;
+        }
+        // The token that the digit or joiner belongs to begins behind the last break.
+        let letters = text[at..stop]
+            .iter()
+            .rev()
+            .take_while(|byte| class(**byte) == Class::Letter);
+        let start = stop - letters.count();
+        let token = token_end(text, start);
+        at = token.end;
+        if token.varies {
+            emit(Piece::Text(&text[literal..start]));
+            literal = mask_token(text, start..token.end, &mut emit);
+            at = literal;
         }
     }
     emit(Piece::Text(&text[literal..]));

@@ -3,9 +3,9 @@
 
 use super::board::Board;
 use super::{Keeper, now};
-use crate::alert::familiar::{Familiar, Newcomer};
+use crate::alert::familiar::{self, Familiar, Newcomer};
 use crate::alert::novelty::{self, At, Learner, Opinion};
-use crate::alert::template::normal_form;
+use crate::alert::template::{self, normal_form};
 use crate::alert::{self, News};
 use crate::analyzer::template::Counts;
 use crate::analyzer::{AnalyzerKind, Exceptional, Finding};
@@ -122,7 +122,7 @@ impl Keeper {
         observed_at: jiff::Timestamp,
     ) -> bool {
         let Some(unknown) = found.unknown_mask else {
-            return !found.findings.is_empty();
+            return !found.findings.is_empty() && self.tells_rare(source, found, observed_at);
         };
         let redactor = &self.composer.redactor;
         let mask = redactor.template(&found.details.message, &found.template);
@@ -164,7 +164,34 @@ impl Keeper {
             Opinion::Flood { titles, ordinal } => self.tell_flood(source, titles, *ordinal),
         }
         self.judge(file, source, found, &weighed);
-        !found.findings.is_empty()
+        if let Some(noted) = weighed.noted.filter(|noted| noted.analyzer == AnalyzerKind::Novelty) {
+            if found.findings.is_empty() {
+                found.severity = noted.severity;
+            }
+            found.findings.push(Finding::clone(&noted));
+        }
+        !found.findings.is_empty() && self.tells_rare(source, found, observed_at)
+    }
+
+    /// False: it is only rare, and enough was told within the hour. What somebody else has found is always told.
+    fn tells_rare(&mut self, source: &Arc<str>, found: &Exceptional, observed_at: jiff::Timestamp) -> bool {
+        let is_rare = |finding: &Finding| {
+            finding.analyzer == AnalyzerKind::Novelty && finding.name.as_deref() == Some(familiar::RARE)
+        };
+        if !found.findings.iter().all(is_rare) {
+            return true;
+        }
+        if self.judging.words.about(&template::learnable(&found.template)) == Some(false) {
+            return false;
+        }
+        let at = At {
+            arrived_ms: observed_at.as_millisecond(),
+            stamp_ms: None,
+        };
+        let mut title = found.title.clone();
+        self.composer.redactor.redact(&mut title);
+        let settings = self.novelty.settings.clone();
+        self.novelty.of(source).learner.tells_rare(at, &settings, &title)
     }
 
     /// What a batch has counted; its newcomers have been weighed.
@@ -176,7 +203,10 @@ impl Keeper {
             arrived_ms: observed_at.as_millisecond(),
             stamp_ms: None,
         };
-        self.novelty.of(source).count(counts, at);
+        let settings = self.novelty.settings.clone();
+        let familiar = self.novelty.of(source);
+        familiar.count(counts, at);
+        familiar.look_for_rare(at, &settings);
         self.count_waiting(source, counts);
         if let Some(metrics) = self.metrics.source(source) {
             metrics.unweighed.add(counts.left_out);

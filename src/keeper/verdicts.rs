@@ -8,7 +8,7 @@ use crate::alert::familiar::Weighed;
 use crate::alert::verdict::{Verdict, Watch, Words};
 use crate::alert::{self, Alert, News, Origin, id, render};
 use crate::analyzer::template::Counts;
-use crate::analyzer::{Exceptional, Finding};
+use crate::analyzer::{AnalyzerKind, Exceptional, Finding};
 use crate::collector::FileKey;
 use crate::record::Level;
 use crate::state::verdicts;
@@ -67,7 +67,13 @@ impl Keeper {
                 };
                 found.findings.push(finding.clone());
             }
-            None if weighed.noted.is_some() => self.novelty.of(source).note(subject, None),
+            None if weighed
+                .noted
+                .as_ref()
+                .is_some_and(|noted| noted.analyzer == AnalyzerKind::Ai) =>
+            {
+                self.novelty.of(source).note(subject, None)
+            }
             None => {}
         }
         let asks = self.judging.settings.is_some() && !self.judging.verdicts.contains_key(&subject);
