@@ -2,8 +2,10 @@
 //!
 //! A group is what one source says with one fingerprint. Its first record fires at once; the next ones are counted; an
 //! alert that goes on is said again after `repeat_after`; after `resolve_after` of silence (never before twice the usual
-//! gap between its records) it is resolved; after that a record fires again. A rise in severity is said at once.
+//! gap between its records) it is resolved; after that a record fires again. A rise in severity is said at once, and so is a
+//! rate far above the usual.
 
+mod pace;
 mod withheld;
 
 pub use withheld::Withheld;
@@ -59,6 +61,8 @@ pub struct Group {
     pub last_seen_ms: u64,
     /// The usual gap between two records: a moving average, in milliseconds.
     pub gap_ms: u64,
+    #[serde(default)]
+    pub pace: pace::Pace,
     /// What of it nobody heard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub withheld: Option<Withheld>,
@@ -228,9 +232,10 @@ impl Book {
         group.last_seen_ms = now.boot_ms;
         group.last_seen = group.last_seen.max(alert.last_seen);
         let worse = alert.severity > group.severity;
+        let spikes = alert.timestamp.is_some_and(|at| group.pace.spikes(at));
         group.severity = group.severity.max(alert.severity);
         let unsaid = group.unsaid;
-        let said = worse.then(|| {
+        let said = (worse || spikes).then(|| {
             let (id, status, reason) = sequel(&mut group, Status::Repeated, Reason::Spiking, now);
             (unsaid, id, status, reason)
         });
@@ -342,6 +347,7 @@ fn fire(alert: &Alert, now: Now, gap_ms: u64) -> Group {
         last_said_ms: now.boot_ms,
         last_seen_ms: now.boot_ms,
         gap_ms,
+        pace: pace::Pace::default(),
         withheld: None,
     }
 }
