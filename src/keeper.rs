@@ -15,6 +15,7 @@ mod novelty;
 mod opening;
 mod own_news;
 mod pending;
+mod recent;
 mod reload;
 mod silences;
 mod status;
@@ -27,6 +28,7 @@ pub use board::Board;
 pub use clocks::boot_id;
 pub use inbox::{Batch, Inbox, Mark, Message, Outcome};
 pub use judging::Judged;
+pub use recent::Recent;
 pub use reload::{Change, Known, Line, ORPHANED, Reload};
 pub use status::Status;
 
@@ -71,8 +73,8 @@ const FIRST_BATCH_MAX: Duration = Duration::from_secs(10);
 const GATHER_MAX: Duration = Duration::from_millis(50);
 /// After a failed commit.
 const COMMIT_RETRY: Duration = Duration::from_secs(1);
-/// How often `heartbeat` is touched: a third of the age at which a supervisor takes the service for stuck.
-const HEARTBEAT_EVERY: Duration = Duration::from_secs(60);
+/// It looks so often whether a backup is due.
+const IDLE_MAX: Duration = Duration::from_secs(60);
 
 /// A key of `meta`: the boot in which the state was written.
 pub const BOOT_ID: &str = "boot_id";
@@ -129,7 +131,6 @@ pub struct Keeper {
     /// So long after a commit more is waited for before the next.
     busy_until: Option<Instant>,
     backed_up: Instant,
-    beaten: Option<Instant>,
     boot_id: String,
 }
 
@@ -232,7 +233,6 @@ impl Keeper {
             started: Instant::now(),
             busy_until: None,
             backed_up: Instant::now(),
-            beaten: None,
             boot_id,
         };
         keeper.configure_silences(&alert.silences)?;
@@ -291,7 +291,6 @@ impl Keeper {
             }
             self.release_held();
             self.back_up_if_due();
-            self.beat();
         }
         // Analyzers that still have something find their channel closed: it is read again by the next start.
         drop(batches);
@@ -371,12 +370,12 @@ impl Keeper {
             self.heartbeat_in(),
             self.pending.due_in(),
             self.silence_left(),
-            Some(HEARTBEAT_EVERY),
+            Some(IDLE_MAX),
         ]
         .into_iter()
         .flatten()
         .min()
-        .unwrap_or(HEARTBEAT_EVERY)
+        .unwrap_or(IDLE_MAX)
     }
 
     fn handle(&mut self, message: Inbox) {
@@ -401,6 +400,7 @@ impl Keeper {
             Inbox::Status(reply) => {
                 reply.try_send(self.status()).ok();
             }
+            Inbox::Recent(reply) => drop(reply.try_send(self.recent())),
             Inbox::Ping(reply) => {
                 reply.try_send(()).ok();
             }

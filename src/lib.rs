@@ -24,6 +24,7 @@ pub mod judge;
 pub mod keeper;
 pub mod metrics;
 pub mod own_log;
+pub mod status_page;
 
 pub mod config;
 

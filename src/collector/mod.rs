@@ -145,6 +145,12 @@ impl Stop {
         waker.wake();
     }
 
+    /// The same without waiting for room; a message that finds none is dropped.
+    pub fn try_tell(&self, message: Inbox) {
+        self.control.try_send(message).ok();
+        self.waker.wake();
+    }
+
     /// False: the thread has ended.
     pub fn tell(&self, message: Inbox) -> bool {
         let sent = self.control.send(message).is_ok();

@@ -9,6 +9,7 @@ mod alerters;
 mod analyzers;
 mod emails;
 mod kafkas;
+mod metrics;
 mod novelty;
 mod own_log;
 mod patterns;
@@ -43,13 +44,7 @@ const THREADS_MAX: usize = 64;
 
 /// Keys (`*` for each item of a list) that are refused until they are built, but for the values named, which ask for
 /// nothing. Shorten this as parts land.
-const NOT_BUILT: &[(&str, &[&str])] = &[
-    ("sources.*.journald", &[]),
-    ("sources.*.stdin", &[]),
-    ("metrics.listen", &[]),
-    ("metrics.token_file", &[]),
-    ("metrics.textfile", &[]),
-];
+const NOT_BUILT: &[(&str, &[&str])] = &[("sources.*.journald", &[]), ("sources.*.stdin", &[])];
 
 /// Reports every key that is given and not alive yet. Empty lists, sections and values ask for nothing.
 pub fn not_built(root: &Node, inputs: &mut Inputs) {
@@ -169,6 +164,7 @@ pub fn check(root: file::Root, inputs: &mut Inputs) -> Checked {
         analyzer_threads,
         alert,
         alerters,
+        metrics: metrics::metrics(&root.metrics.section(), inputs),
         log: own_log::own_log(&root.log.section(), inputs),
     };
     Checked { settings, rule_tests }

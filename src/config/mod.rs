@@ -30,7 +30,7 @@ pub use problem::{PROBLEMS_MAX, Place, Problem, Problems, Warning};
 pub use read::{Loaded, Request, RuleTest, load};
 pub use units::{Size, Span};
 
-use crate::{alert, alerter, analyzer, collector, judge, own_log, record};
+use crate::{alert, alerter, analyzer, collector, judge, own_log, record, status_page};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -52,6 +52,7 @@ pub struct Settings {
     pub alert: alert::Settings,
     /// Never empty: without alerters in the configuration there is one `console`.
     pub alerters: Vec<alerter::Settings>,
+    pub metrics: status_page::Settings,
     pub log: own_log::Settings,
 }
 
@@ -82,6 +83,7 @@ pub fn defaults() -> Settings {
             ..Default::default()
         },
         alerters: vec![console()],
+        metrics: status_page::Settings::default(),
         log: own_log::Settings::default(),
     }
 }

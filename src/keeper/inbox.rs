@@ -1,6 +1,6 @@
 //! What wakes the keeper: batches from the analyzers, and what comes back from couriers and people.
 
-use super::{Change, Judged, Reload, Status};
+use super::{Change, Judged, Recent, Reload, Status};
 use crate::analyzer::template::Counts;
 use crate::analyzer::{Exceptional, Sign};
 use crate::collector::{FileKey, FileState, Opened, Resume, Row};
@@ -64,6 +64,8 @@ pub enum Inbox {
     JudgeEnded,
     /// Somebody asks how it goes.
     Status(Sender<Status>),
+    /// Somebody who may see what logs say asks for the newest alerts.
+    Recent(Sender<Vec<Recent>>),
     Ping(Sender<()>),
     /// Somebody wants something done; the answer, or why not.
     Command(Box<Command>, Sender<Result<serde_json::Value, String>>),

@@ -12,6 +12,9 @@ use std::time::Duration;
 /// Undelivered for so long: degraded.
 const DELIVERY_AGE_MAX: Duration = Duration::from_secs(300);
 
+/// A source that is further behind is a reason to look.
+const LAG_MAX_BYTES: u64 = 64 * 1024 * 1024;
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     pub version: String,
@@ -121,6 +124,17 @@ impl Keeper {
         if self.metrics.reload_failed.load(Ordering::Relaxed) {
             reasons.push("the changed configuration could not be loaded; the old one is in force".into());
         }
+        for thread in self.metrics.stuck() {
+            reasons.push(format!("the thread {thread} does not answer"));
+        }
+        let sources = self.sources();
+        for source in sources.iter().filter(|source| source.lag_bytes > LAG_MAX_BYTES) {
+            reasons.push(format!(
+                "source {} is {} MiB behind",
+                source.name,
+                source.lag_bytes >> 20
+            ));
+        }
         for alerter in &alerters {
             if let Some(reason) = &alerter.blocked {
                 reasons.push(format!("alerter {} is blocked: {reason}", alerter.name));
@@ -149,7 +163,7 @@ impl Keeper {
             pid: std::process::id(),
             uptime_seconds: self.started.elapsed().as_secs(),
             reasons,
-            sources: self.sources(),
+            sources,
             alerts: Alerts {
                 firing: self.book.groups().filter(|(_, group)| group.firing).count() as u64,
                 said: said.filter(|(_, count)| *count > 0).collect(),

@@ -1,18 +1,14 @@
-//! What the keeper does now and then, whatever comes: the heartbeat file, and the backup of the state.
+//! What the keeper does now and then, whatever comes: the backup of the state.
 
-use super::{HEARTBEAT_EVERY, Keeper};
+use super::Keeper;
 use std::time::{Duration, Instant};
 
 /// How often `state.db.prev` is written, if anything was committed since.
 const BACKUP_EVERY: Duration = Duration::from_secs(3600);
 
 impl Keeper {
-    /// Touches `heartbeat`, also when idle or blocked: it says that this thread answers.
-    pub fn beat(&mut self) {
-        if self.beaten.is_some_and(|at| at.elapsed() < HEARTBEAT_EVERY) {
-            return;
-        }
-        self.beaten = Some(Instant::now());
+    /// Touches `heartbeat` for the first time; while it runs main does, when all threads have answered.
+    pub fn beat(&self) {
         if let Err(error) = std::fs::write(self.state.directory().join("heartbeat"), "") {
             log::warn!("the heartbeat cannot be written: {error}");
         }

@@ -19,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::state::{
     self, Durability, INCIDENT, Incident, Lock, RUNNING, Recovered, State, checkpoints, outbox, verdicts,
 };
+use crate::status_page::StatusPage;
 use crate::{alerter, record};
 use anyhow::{Context, Result};
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -78,7 +79,8 @@ impl Service {
             metrics: metrics.clone(),
             board: board.clone(),
         });
-        let (control, control_stop) = control(&settings, to_keeper)?;
+        let (control, control_stop) = control(&settings, to_keeper.clone())?;
+        let page = StatusPage::bind(&settings.metrics, to_keeper, metrics.clone(), control_stop.try_clone()?)?;
         let mut keeper = Keeper::new(keeper::Parts {
             state,
             composer,
@@ -102,6 +104,7 @@ impl Service {
             couriers,
             judge,
             control,
+            page: page.filter(|_| !options.once),
             control_stop,
             started,
             _lock: lock,

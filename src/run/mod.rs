@@ -12,6 +12,9 @@
 
 mod build;
 mod careful;
+mod desk;
+mod notify;
+mod pulse;
 mod recall;
 mod reload;
 mod threads;
@@ -25,10 +28,14 @@ use crate::control::Control;
 use crate::judge::Judge;
 use crate::keeper::{self, CouriersEnd, Keeper};
 use crate::state::{self, Lock};
+use crate::status_page::StatusPage;
 use anyhow::{Context, Result, bail};
-use crossbeam_channel::{Receiver, bounded, never, select};
+use crossbeam_channel::{Receiver, bounded};
+use desk::{Desk, Wait};
+use notify::Notifier;
 use reload::{Load, Reloader};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use threads::{Signals, Threads};
 use worker::Worker;
@@ -73,6 +80,7 @@ struct Service {
     couriers: Vec<Courier>,
     judge: Option<Judge>,
     control: Control,
+    page: Option<StatusPage>,
     control_stop: OwnedFd,
     started: Instant,
     _lock: Lock,
@@ -91,7 +99,7 @@ impl Service {
         let Self {
             options,
             collector,
-            mut reloader,
+            reloader,
             workers,
             keeper,
             batches,
@@ -99,6 +107,7 @@ impl Service {
             couriers,
             judge,
             control,
+            page,
             control_stop,
             started,
             _lock,
@@ -111,35 +120,31 @@ impl Service {
         send_out(couriers, &mut threads)?;
         let (patience, give_up) = bounded::<()>(0);
         let keeper = threads.spawn_with("keeper", move || keeper.run(batches, &inbox, &give_up, couriers_end))?;
-        if let Some(judge) = judge {
-            threads.spawn("judge", move || judge.run())?;
-        }
+        judge.map_or(Ok(()), |judge| threads.spawn("judge", move || judge.run()))?;
         for worker in workers {
             threads.spawn("analyzer", move || worker.run())?;
         }
         threads.spawn("control", move || control.run())?;
+        page.map_or(Ok(()), |page| threads.spawn("status page", move || page.run()))?;
         let collecting = threads.spawn_with("collector", move || collector.run())?;
         log::info!("started");
 
-        let deadline = if options.once {
-            crossbeam_channel::after(options.deadline)
-        } else {
-            crossbeam_channel::never()
+        let deadline = match options.once {
+            true => crossbeam_channel::after(options.deadline),
+            false => crossbeam_channel::never(),
         };
+        let notifier = Arc::new(Notifier::from_environment());
+        notifier.ready();
+        let mut desk = Desk::new(reloader, load, threads, notifier.clone(), options.once);
         let waiting = Wait {
             signals,
             collecting: &collecting,
             keeper: &keeper,
             deadline: &deadline,
         };
-        let ended = waiting.live(|news| match news {
-            News::Hangup => reloader.reload(load, &mut threads),
-            News::InForce => {
-                reloader.is_through();
-                None
-            }
-        });
-        reloader.into_stop().stop();
+        let ended = waiting.live(&mut desk);
+        notifier.stopping();
+        desk.into_stop().stop();
         // The keeper ends when the analyzers have, and those when the collector has; couriers and control are ended by it
         // and by us, so that its inbox closes.
         rustix::io::write(&control_stop, &1u64.to_ne_bytes()).context("ringing the control thread")?;
@@ -155,51 +160,5 @@ impl Service {
         let outcome = ended.unwrap_or_else(wait).context("the keeper ended without a word")?;
         log::info!("stopped");
         outcome.map(|()| Ended::Done)
-    }
-}
-
-type Outcome = std::result::Result<Result<()>, crossbeam_channel::RecvError>;
-
-/// What happens between start and stop.
-enum News {
-    Hangup,
-    /// The new settings of the last reload are in force.
-    InForce,
-}
-
-/// What main waits for.
-struct Wait<'a> {
-    signals: &'a Signals,
-    collecting: &'a Receiver<()>,
-    keeper: &'a Receiver<Result<()>>,
-    deadline: &'a Receiver<Instant>,
-}
-
-impl Wait<'_> {
-    /// Main's life between start and stop. What became of the keeper, if it ended first: only for want of a state that
-    /// can be used.
-    fn live(&self, mut hear: impl FnMut(News) -> Option<Receiver<()>>) -> Option<Outcome> {
-        let (mut in_force, never): (Option<Receiver<()>>, _) = (None, never());
-        loop {
-            // Behind a full outbox the last reload may not have gone through: the next may be what empties it.
-            let changed = in_force.as_ref().unwrap_or(&never);
-            select! {
-                recv(self.signals.reload) -> _ => in_force = hear(News::Hangup).or(in_force),
-                recv(changed) -> done => in_force = done.ok().and_then(|()| hear(News::InForce)),
-                recv(self.keeper) -> outcome => return Some(outcome),
-                recv(self.signals.stop) -> signal => {
-                    log::info!("stopping: {}", threads::signal_name(signal.unwrap_or_default()));
-                    return None;
-                }
-                recv(self.collecting) -> _ => {
-                    log::debug!("everything is read");
-                    return None;
-                }
-                recv(self.deadline) -> _ => {
-                    log::warn!("stopping at the deadline: the next run goes on");
-                    return None;
-                }
-            }
-        }
     }
 }

@@ -48,6 +48,11 @@ impl<T> Letterbox<T> {
         self.1.clone()
     }
 
+    /// Dropped where there is no room.
+    pub fn put(&self, letter: T) {
+        self.0.try_send(letter).ok();
+    }
+
     /// What is newer takes the place of all that was not read.
     fn replace(&self, letter: T) {
         while self.1.try_recv().is_ok() {}
@@ -85,6 +90,10 @@ struct Prepared {
 impl Reloader {
     pub fn new(parts: Parts) -> Self {
         Self { parts, generation: 0 }
+    }
+
+    pub fn parts(&self) -> &Parts {
+        &self.parts
     }
 
     /// The collector's end, when everything stops.
@@ -269,6 +278,10 @@ fn keep_what_needs_a_restart(current: &Settings, new: &mut Settings) {
         kept.push("log".to_owned());
     }
     new.log.clone_from(&current.log);
+    if new.metrics != current.metrics {
+        new.metrics.clone_from(&current.metrics);
+        kept.push("metrics".to_owned());
+    }
     let is_new = |name: &str| current.sources.iter().all(|source| *source.collector.name != *name);
     let is_gone = |name: &str, new: &Settings| new.sources.iter().all(|source| *source.collector.name != *name);
     for old in &current.sources {

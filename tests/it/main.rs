@@ -16,6 +16,7 @@ mod life;
 mod losses;
 mod model;
 mod novelty;
+mod observed;
 mod outbox;
 mod packaged;
 mod program;

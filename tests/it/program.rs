@@ -108,6 +108,11 @@ impl Home {
 
     /// Starts it; what it prints goes to files of this home, one pair per start.
     pub fn start(&self, arguments: &[&str]) -> Program {
+        self.start_with(arguments, &[])
+    }
+
+    /// The same with these variables in its environment.
+    pub fn start_with(&self, arguments: &[&str], variables: &[(&str, String)]) -> Program {
         let start = self.starts.get() + 1;
         self.starts.set(start);
         let (stdout, stderr) = (
@@ -116,6 +121,7 @@ impl Home {
         );
         let child = self
             .command(arguments)
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdout(File::create(&stdout).expect("a new file"))
             .stderr(File::create(&stderr).expect("a new file"))
             .spawn()
@@ -185,6 +191,12 @@ impl Program {
     #[track_caller]
     pub fn stop(mut self) -> ExitStatus {
         self.signal(rustix::process::Signal::TERM);
+        self.stopped()
+    }
+
+    /// The end that follows a signal sent before; with its status.
+    #[track_caller]
+    pub fn stopped(mut self) -> ExitStatus {
         wait_until("it has ended after SIGTERM", || self.has_ended());
         self.child.wait().expect("our own child")
     }

@@ -1,0 +1,183 @@
+//! The metrics as Prometheus reads them (text format 0.0.4). Names and labels are a promise: dashboards hang on them.
+
+use crate::keeper::Status;
+use crate::metrics::{ANALYZERS, Metrics, STATUSES, Suppressed};
+use crate::record::Level;
+use std::fmt::Write as _;
+
+/// The whole text.
+pub fn text(status: &Status, metrics: &Metrics) -> String {
+    let mut out = Out::default();
+    sources(&mut out, status, metrics);
+    findings(&mut out, status, metrics);
+    alerters(&mut out, status, metrics);
+    out.family(
+        "state_written_bytes_total",
+        "counter",
+        "Bytes that this process had written to storage",
+    );
+    out.value("", written_bytes());
+    out.family(
+        "config_last_reload_successful",
+        "gauge",
+        "0: the last reload failed, and the old settings stay",
+    );
+    out.value("", u64::from(status.config_reloaded));
+    out.family("uptime_seconds", "gauge", "Since the start");
+    out.value("", status.uptime_seconds);
+    out.family("build_info", "gauge", "The version that runs");
+    out.value(&labels(&[("version", &status.version)]), 1);
+    out.text
+}
+
+#[derive(Default)]
+struct Out {
+    text: String,
+    name: &'static str,
+}
+
+impl Out {
+    fn family(&mut self, name: &'static str, kind: &str, help: &str) {
+        self.name = name;
+        writeln!(self.text, "# HELP elc_{name} {help}\n# TYPE elc_{name} {kind}").expect("a string takes all");
+    }
+
+    fn value(&mut self, labels: &str, value: u64) {
+        writeln!(self.text, "elc_{}{labels} {value}", self.name).expect("a string takes all");
+    }
+}
+
+fn labels(pairs: &[(&str, &str)]) -> String {
+    let escaped = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let pairs: Vec<String> = pairs
+        .iter()
+        .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)))
+        .collect();
+    format!("{{{}}}", pairs.join(","))
+}
+
+fn level_name(level: Option<Level>) -> String {
+    level.map_or_else(|| "unknown".to_owned(), |level| level.to_string())
+}
+
+fn sources(out: &mut Out, status: &Status, metrics: &Metrics) {
+    let counts = metrics.sources();
+    let of = |name: &str| counts.get(name);
+    out.family("read_bytes_total", "counter", "Bytes of logs that were read");
+    for source in &status.sources {
+        out.value(&labels(&[("source", &source.name)]), source.read_bytes);
+    }
+    out.family("read_lines_total", "counter", "Lines that were read");
+    for (name, counts) in &counts {
+        out.value(&labels(&[("source", name)]), counts.read_lines.get());
+    }
+    out.family("lag_bytes", "gauge", "Bytes written and not yet read");
+    for source in &status.sources {
+        out.value(&labels(&[("source", &source.name)]), source.lag_bytes);
+    }
+    out.family(
+        "lost_bytes_total",
+        "counter",
+        "Bytes that were in the log and could not be read, by reason",
+    );
+    for source in &status.sources {
+        for (reason, bytes) in &source.lost_bytes {
+            out.value(&labels(&[("source", &source.name), ("reason", reason)]), *bytes);
+        }
+    }
+    out.family("records_total", "counter", "Log entries, by level");
+    for source in &status.sources {
+        for level in Level::ALL.iter().map(|level| Some(*level)).chain([None]) {
+            let count = of(&source.name).map_or(0, |counts| counts.records.of(level).get());
+            out.value(
+                &labels(&[("source", &source.name), ("level", &level_name(level))]),
+                count,
+            );
+        }
+    }
+    out.family("templates", "gauge", "Kinds of messages that are known");
+    for source in &status.sources {
+        out.value(&labels(&[("source", &source.name)]), source.templates);
+    }
+}
+
+fn findings(out: &mut Out, status: &Status, metrics: &Metrics) {
+    out.family("findings_total", "counter", "What analyzers found");
+    for (kind, analyzer) in ANALYZERS {
+        for severity in Level::ALL {
+            let labels = labels(&[("analyzer", analyzer), ("severity", &severity.to_string())]);
+            out.value(&labels, metrics.findings(kind, severity).get());
+        }
+    }
+    out.family("alerts_total", "counter", "Alerts that were said");
+    for status in STATUSES {
+        for severity in Level::ALL {
+            let labels = labels(&[("status", status.as_str()), ("severity", &severity.to_string())]);
+            out.value(&labels, metrics.alerts(status, severity).get());
+        }
+    }
+    out.family("alerts_firing", "gauge", "Alerts that go on");
+    out.value("", status.alerts.firing);
+    out.family("suppressed_total", "counter", "What nobody was told of, by reason");
+    for reason in Suppressed::ALL {
+        out.value(
+            &labels(&[("reason", reason.as_str())]),
+            metrics.suppressed(reason).get(),
+        );
+    }
+}
+
+fn alerters(out: &mut Out, status: &Status, metrics: &Metrics) {
+    out.family("deliveries_total", "counter", "What became of deliveries");
+    for alerter in &status.alerters {
+        let dead = metrics.alerter(&alerter.name).map_or(0, |counts| counts.dead.get());
+        let outcomes = [
+            ("delivered", alerter.delivered),
+            ("failed", alerter.failed),
+            ("dead", dead),
+            ("shed", alerter.shed),
+        ];
+        for (outcome, count) in outcomes {
+            out.value(&labels(&[("alerter", &alerter.name), ("outcome", outcome)]), count);
+        }
+    }
+    out.family(
+        "last_delivery_timestamp_seconds",
+        "gauge",
+        "When something was delivered last; 0: not since the start",
+    );
+    for alerter in &status.alerters {
+        let last = metrics
+            .alerter(&alerter.name)
+            .map_or(0, |counts| counts.last_delivery.get());
+        out.value(&labels(&[("alerter", &alerter.name)]), last);
+    }
+    out.family("outbox_deliveries", "gauge", "Deliveries in the outbox");
+    for alerter in &status.alerters {
+        for (state, count) in [
+            ("queued", alerter.queued),
+            ("parked", alerter.parked),
+            ("dead", alerter.dead),
+        ] {
+            out.value(&labels(&[("alerter", &alerter.name), ("state", state)]), count);
+        }
+    }
+    out.family(
+        "outbox_oldest_seconds",
+        "gauge",
+        "Age of the oldest that is not delivered",
+    );
+    for alerter in &status.alerters {
+        out.value(
+            &labels(&[("alerter", &alerter.name)]),
+            alerter.oldest_seconds.unwrap_or(0),
+        );
+    }
+}
+
+/// What the kernel says this process had written: state, backups, own files. 0 where it does not say.
+pub fn written_bytes() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("write_bytes: "));
+    line.and_then(|bytes| bytes.parse().ok()).unwrap_or(0)
+}
