@@ -276,6 +276,17 @@ impl Stream {
         work(assembler, position, &window);
     }
 
+    /// Gives back what is only needed while lines come: of thousands of files most are silent.
+    pub fn give_back(&mut self) {
+        let history = self.history.make_contiguous();
+        let lines = self.position.analyzers.before_lines;
+        let kept: usize = lines_backwards(history).take(lines).map(|line| line.len() + 1).sum();
+        let excess = history.len().saturating_sub(kept);
+        self.history.drain(..excess);
+        self.history.shrink_to_fit();
+        self.assembler.give_back();
+    }
+
     pub fn next_close_ms(&self) -> Option<u64> {
         let waiting = self.position.waiting.iter().map(|waiting| waiting.until_ms);
         waiting.chain(self.assembler.next_close_ms()).min()

@@ -73,8 +73,15 @@ pub struct Opened {
     /// Where reading goes on, and what the record assembler left open there.
     pub resume: Resume,
     pub file_state: FileState,
-    /// The file's modification time: silence of records left open is counted from here.
-    pub mtime: Option<std::time::SystemTime>,
+    /// Silence of records left open is counted from here.
+    pub last_write: Option<LastWrite>,
+}
+
+/// When a file was written to last, and how long it was then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastWrite {
+    pub at: std::time::SystemTime,
+    pub size_bytes: u64,
 }
 
 impl Row {

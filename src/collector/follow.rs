@@ -9,7 +9,7 @@ use super::compressed::begins_like_archive;
 use super::identity::{self, TAIL_BYTES};
 use super::ledger::skipped;
 use super::lines::{self, Cut, Limits};
-use super::{Chunk, FileKey, FileState, Opened, Resume};
+use super::{Chunk, FileKey, FileState, LastWrite, Opened, Resume};
 use rustix::fs::SeekFrom;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -129,10 +129,11 @@ impl Followed {
     }
 
     pub fn opened(&self, source: &Arc<str>) -> Opened {
-        let mtime = self
-            .file()
-            .and_then(|file| file.metadata().ok())
-            .and_then(|metadata| metadata.modified().ok());
+        let metadata = self.file().and_then(|file| file.metadata().ok());
+        let last_write = metadata.and_then(|metadata| {
+            let (at, size_bytes) = (metadata.modified().ok()?, metadata.len());
+            Some(LastWrite { at, size_bytes })
+        });
         Opened {
             file: self.key,
             row: self.row,
@@ -140,7 +141,7 @@ impl Followed {
             path: self.path.clone(),
             resume: self.resume.clone(),
             file_state: self.state.clone(),
-            mtime,
+            last_write,
         }
     }
 

@@ -30,7 +30,7 @@ mod watch;
 
 pub use checkpoint::{FileState, Identity, Resume, Resumed};
 pub use discover::Globs;
-pub use event::{Chunk, Event, FileKey, Opened, Row};
+pub use event::{Chunk, Event, FileKey, LastWrite, Opened, Row};
 pub use first_look::FirstLook;
 pub use ledger::Ledger;
 pub use reload::Reload;

@@ -136,6 +136,15 @@ impl Assembler {
         self.resting.clear();
     }
 
+    /// Gives back the buffers that are kept for lines to come.
+    pub fn give_back(&mut self) {
+        self.spare = Vec::new();
+        self.courses = Vec::new();
+        self.scratch = Default::default();
+        self.open.shrink_to_fit();
+        self.partial.shrink_to_fit();
+    }
+
     /// When `close_silent` has something to do next, in the clock of `now_ms`.
     pub fn next_close_ms(&self) -> Option<u64> {
         let touched = self.open.iter().chain(&self.partial).map(|open| open.touched_ms).min();

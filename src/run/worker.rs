@@ -2,18 +2,20 @@
 
 use crate::analyzer::stream::{Analyzers, Seen};
 use crate::analyzer::{Exceptional, Stream};
-use crate::collector::{Chunk, Event, FileKey, FileState, Opened};
+use crate::collector::{Chunk, Event, FileKey, FileState, LastWrite, Opened};
 use crate::keeper::{self, Batch, Board, Message};
 use crate::metrics::{self, Metrics, Suppressed};
 use crate::record;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// With nothing open there is nothing to wait for but the next event; a day is as good as for ever.
 const IDLE: Duration = Duration::from_secs(24 * 3600);
 
+/// Silence from before our start counts up to a day: more than any record waits.
+const OLDEST_MS: u64 = 24 * 3600 * 1000;
 /// Progress in which nothing was found is told to the keeper no more often: it would wake for each chunk.
 const UNTOLD_MAX_MS: u64 = 1000;
 
@@ -72,6 +74,8 @@ struct File {
     counts: Option<Arc<metrics::Source>>,
     opened: Option<Box<Opened>>,
     lag_bytes: u64,
+    /// Records were left open there: silence is counted from the last write, not from our start.
+    left_open: Option<LastWrite>,
     /// Chunks have been read in which nothing was found, and the keeper does not know yet.
     untold: Option<Untold>,
     /// Its place in the timers.
@@ -233,8 +237,9 @@ impl Worker {
             counts: self.metrics.source(&source),
             source,
             stream,
+            left_open: opened.last_write.filter(|_| !opened.resume.open_starts.is_empty()),
+            lag_bytes: opened.unread_bytes(),
             opened: Some(opened),
-            lag_bytes: 0,
             untold: None,
             due_ms: None,
         };
@@ -247,15 +252,17 @@ impl Worker {
         let key = chunk.file;
         file.lag_bytes = chunk.lag_bytes;
         let file_state = chunk.file_state.take();
+        let written_ms = now_ms.saturating_sub(file.age_ms(&chunk));
         if let Some(board) = &self.board {
             file.stream.set_known(board.known(&file.source));
         }
         // One batch per chunk: the collector's half of the checkpoint is true at the chunk's end only.
         let found = self.collect(file, |stream, sink| {
-            stream.feed(&chunk, now_ms, jiff::Timestamp::now(), sink);
+            stream.feed(&chunk, written_ms, jiff::Timestamp::now(), sink);
         });
         if let Some(counts) = &file.counts {
             counts.read_bytes.add(chunk.end_offset - chunk.offset);
+            counts.speed.add(chunk.end_offset - chunk.offset);
             let lines = memchr::memchr_iter(b'\n', &chunk.bytes).count();
             counts.read_lines.add(lines as u64);
             let odd = file.stream.take_odd_counts();
@@ -373,7 +380,27 @@ impl Worker {
     }
 }
 
-/// The monotonic clock of this thread, in milliseconds, that began when silence of old records could have begun.
+impl File {
+    /// How long ago the last line of this chunk was written, as far as it matters: at the end of what was there when the
+    /// file was opened again with records left open. Of what is written while we look, now is near enough.
+    fn age_ms(&mut self, chunk: &Chunk) -> u64 {
+        let Some(LastWrite { at, size_bytes }) = self.left_open else {
+            return 0;
+        };
+        if chunk.end_offset > size_bytes {
+            self.left_open = None;
+            return 0;
+        }
+        let age = SystemTime::now().duration_since(at).unwrap_or_default();
+        match chunk.lag_bytes {
+            0 => u64::try_from(age.as_millis()).unwrap_or(u64::MAX).min(OLDEST_MS),
+            // More was written behind it: that goes on with what is open.
+            _ => 0,
+        }
+    }
+}
+
+/// The monotonic clock of this thread, in milliseconds: silence may have begun [`OLDEST_MS`] before our start.
 struct Started(Instant);
 
 impl Started {
@@ -382,6 +409,9 @@ impl Started {
     }
 
     fn ms(&self) -> u64 {
-        u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
+        OLDEST_MS + u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX - OLDEST_MS)
     }
 }
+
+#[cfg(test)]
+mod tests;
