@@ -72,6 +72,10 @@ impl Files {
     pub fn close(&mut self, key: FileKey, reason: Option<&'static str>) {
         let Some(mut file) = self.remove(key) else { return };
         let was_known = std::mem::replace(&mut file.state.finished, true);
+        if file.is_closed() && !was_known {
+            // It was gone before it could be opened again: nobody saw how long it was.
+            file.state.ledger.possible_losses += 1;
+        }
         let unread = file.unread_bytes();
         log::debug!("{}: closed, {unread} bytes unread", file.path.display());
         file.state.ledger.lose(reason.unwrap_or(ledger::lost::DELETED), unread);

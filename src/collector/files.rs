@@ -4,8 +4,9 @@
 //! Promises: each (source, inode) is read once, whatever paths lead to it; reading is fair, one step a file; a file that
 //! was renamed or deleted is read to its end before it is let go.
 
+use super::descriptors::OpenFiles;
 use super::discover::Found;
-use super::follow::{Content, Followed, Life, Step};
+use super::follow::{Followed, Life, Step};
 use super::past::Pasts;
 use super::suspects::Suspect;
 use super::tracked::{Refusal, Tracked};
@@ -39,6 +40,7 @@ pub struct Files {
     pub host_id: Arc<str>,
     pub boot_changed: bool,
     pub first_look: FirstLook,
+    pub open: OpenFiles,
     /// Paths that are never read: our state, our log.
     pub own: Vec<PathBuf>,
     next_key: u32,
@@ -62,6 +64,7 @@ impl Files {
             host_id,
             boot_changed: false,
             first_look: FirstLook::default(),
+            open: OpenFiles::new(usize::MAX),
             own,
             next_key: 0,
         }
@@ -92,8 +95,12 @@ impl Files {
         if file.life != Life::Named || file.renamed.is_some() {
             self.held.insert(key);
         }
+        let is_read = file.read_at.is_some();
         self.files.insert(key, file);
-        self.enqueue(key);
+        self.note_open(key);
+        if !is_read {
+            self.enqueue(key);
+        }
     }
 
     /// News of a path: was it written to, or does it lead elsewhere now?
@@ -172,11 +179,14 @@ impl Files {
 
     /// Its path does not lead to it any more, or no longer exists: was it renamed or deleted?
     pub fn check_name(&mut self, key: FileKey, now: Instant) {
-        let Some(file) = self.files.get_mut(&key) else { return };
+        let Some(file) = self.files.get(&key) else { return };
         let identity = (file.state.identity.dev, file.state.identity.ino);
         if std::fs::metadata(&file.path).is_ok_and(|found| (found.dev(), found.ino()) == identity) {
             return;
         }
+        // Before it is gone for good.
+        self.ensure_open(key);
+        let Some(file) = self.files.get_mut(&key) else { return };
         if self.by_path.get(&(file.source, file.path.clone())) == Some(&key) {
             self.by_path.remove(&(file.source, file.path.clone()));
         }
@@ -230,6 +240,7 @@ impl Files {
             self.by_path.remove(&path);
         }
         self.held.remove(&key);
+        self.forget_turn(file.turn);
         Some(file)
     }
 
@@ -282,14 +293,11 @@ impl Files {
     }
 
     pub fn step(&mut self, key: FileKey, buffer: &mut Vec<u8>, ended: bool) -> Option<Step> {
+        if self.ensure_open(key) {
+            self.note_open(key);
+        }
         let file = self.files.get_mut(&key)?;
         let limits = self.tracked[file.source].limits();
-        if file.is_closed() && !file.state.finished {
-            match std::fs::File::open(&file.path) {
-                Ok(open) => file.set_content(Content::File(open)),
-                Err(error) => log::debug!("opening {} again: {error}", file.path.display()),
-            }
-        }
         match file.step(buffer, limits, &self.host_id, ended) {
             Ok(step) => Some(step),
             Err(error) => {

@@ -51,6 +51,8 @@ pub struct Followed {
     /// The size and modification time at which it was last read to its end.
     pub read_at: Option<(u64, i64, u32)>,
     content: Content,
+    /// Its turn among the open files.
+    pub turn: Option<u64>,
     /// Below this offset everything is in the ledger already.
     counted_to: u64,
     /// From `position` to here are only NULs.
@@ -121,6 +123,7 @@ impl Followed {
             position: resume.offset,
             read_at: None,
             content,
+            turn: None,
             counted_to: resume.committed_to.max(resume.offset),
             nul_to: 0,
             state,
@@ -164,6 +167,16 @@ impl Followed {
 
     pub fn is_closed(&self) -> bool {
         matches!(self.content, Content::Closed)
+    }
+
+    /// Spares its descriptor; what was seen of it is still true.
+    pub fn close(&mut self) {
+        self.content = Content::Closed;
+    }
+
+    /// Goes on in the same file.
+    pub fn reopen(&mut self, file: File) {
+        self.content = Content::File(file);
     }
 
     pub fn set_content(&mut self, content: Content) {

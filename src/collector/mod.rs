@@ -11,6 +11,7 @@
 pub mod archive;
 mod checkpoint;
 mod compressed;
+mod descriptors;
 mod discover;
 mod ends;
 mod event;
@@ -181,7 +182,7 @@ impl Collector {
     ///
     /// A glob that is none, or no file descriptor left.
     pub fn new(parts: Parts) -> anyhow::Result<(Self, Stop)> {
-        raise_descriptor_limit();
+        let open_max = descriptors::raise_limit();
         let waker = Waker::new().context("making an eventfd")?;
         let mut tracked = Vec::new();
         for source in parts.sources {
@@ -191,6 +192,7 @@ impl Collector {
         }
         let own = vec![parts.state_dir.canonicalize().unwrap_or(parts.state_dir)];
         let mut files = Files::new(tracked, parts.host_id.into(), own);
+        files.open.max = open_max;
         files.first_look = parts.first_look;
         let now = Instant::now();
         for resumed in parts.resumed {
@@ -458,21 +460,6 @@ impl Collector {
         };
         wake.min(throttled).saturating_duration_since(now)
     }
-}
-
-/// Every followed file holds a descriptor, so that it can be read to its end when it has been deleted.
-fn raise_descriptor_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    // Without the right to raise it the old limit holds.
-    setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: limit.maximum,
-            maximum: limit.maximum,
-        },
-    )
-    .ok();
 }
 
 #[cfg(test)]

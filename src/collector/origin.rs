@@ -92,6 +92,9 @@ impl Files {
             Ok(None) => {}
             Err(error) => return self.refuse(path, Refusal::Error(error.to_string())),
         }
+        if let Some(taken) = self.by_path.get(&(source, path.to_owned())) {
+            self.ensure_open(*taken);
+        }
         if let Some(kind) = self.original_of(source, path) {
             self.suspect(source, path, inode, kind, now);
             return self.resolve_suspects(now);
@@ -144,6 +147,9 @@ impl Files {
         {
             return self.refuse(path, Refusal::Error(error.to_string()));
         }
+        if followed.position == size {
+            followed.read_at = Some((size, metadata.mtime(), metadata.mtime_nsec() as u32));
+        }
         log::debug!("{}: new, inode {}, read from {end}", path.display(), inode.1);
         self.out.push_back(Event::Opened(Box::new(followed.opened(&name))));
         self.insert(followed);
@@ -182,6 +188,11 @@ impl Files {
         }
         if path != past.path {
             file.renamed = Some(now);
+        } else if let Some(metadata) = file.file().and_then(|open| open.metadata().ok())
+            && metadata.size() == file.position
+        {
+            // What was read was compared just now: nothing to do until something is written.
+            file.read_at = Some((metadata.size(), metadata.mtime(), metadata.mtime_nsec() as u32));
         }
         if past.open.is_some() {
             let file_state = Box::new(file.state.clone());

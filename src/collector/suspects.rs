@@ -167,6 +167,7 @@ impl Files {
         if self.is_queued(key) {
             return Ok(Verdict::Undecided);
         }
+        self.ensure_open(key);
         let Some(original) = self.files.get(&key) else {
             return self.judge_copy_of_past(suspect, file, is_whole, now);
         };

@@ -2,6 +2,7 @@
 
 mod archives;
 mod bench;
+mod descriptors;
 mod random;
 mod restart;
 mod rotation;

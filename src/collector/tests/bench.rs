@@ -23,6 +23,8 @@ pub struct Options {
     pub once: bool,
     pub boot_changed: bool,
     pub more_globs: Vec<String>,
+    /// So many followed files may be open.
+    pub open_max: usize,
 }
 
 impl Default for Options {
@@ -36,6 +38,7 @@ impl Default for Options {
             once: false,
             boot_changed: false,
             more_globs: Vec::new(),
+            open_max: usize::MAX,
         }
     }
 }
@@ -158,6 +161,7 @@ impl Bench {
         if self.options.polling {
             collector.watcher = Watcher::polling(stop.waker.clone());
         }
+        collector.files.open.max = self.options.open_max;
         if self.options.boot_changed {
             collector.boot_changed();
         }
