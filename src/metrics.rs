@@ -5,9 +5,11 @@
 
 mod ai;
 mod history;
+mod speed;
 
 pub use ai::{AI_SECONDS, Ai};
 pub use history::{History, Minute};
+pub use speed::Speed;
 
 use crate::alert::Status;
 use crate::analyzer::AnalyzerKind;
@@ -51,6 +53,7 @@ impl ByLevel {
 #[derive(Debug, Default)]
 pub struct Source {
     pub read_bytes: Counter,
+    pub speed: Speed,
     pub read_lines: Counter,
     pub records: ByLevel,
     pub exceptional: Counter,

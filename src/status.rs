@@ -6,6 +6,8 @@ use crate::control;
 use crate::keeper::Status;
 use std::io::{self, Write};
 
+/// Who is behind by more than this is catching up.
+const CATCHING_UP_BYTES: u64 = 1024 * 1024;
 const HEALTHY: u8 = 0;
 const DEGRADED: u8 = 1;
 const NOT_RUNNING: u8 = 3;
@@ -76,6 +78,16 @@ fn write_sources(status: &Status, out: &mut dyn Write) -> io::Result<()> {
             source.exceptional,
             bytes(lost)
         )?;
+        if source.lag_bytes > CATCHING_UP_BYTES {
+            let speed = source.read_bytes_per_s;
+            let left = source.lag_bytes.checked_div(speed).map_or_else(|| "-".into(), span);
+            writeln!(
+                out,
+                "  catching up: {} left at {}/s, {left}",
+                bytes(source.lag_bytes),
+                bytes(speed)
+            )?;
+        }
     }
     Ok(())
 }

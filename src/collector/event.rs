@@ -84,6 +84,14 @@ pub struct LastWrite {
     pub size_bytes: u64,
 }
 
+impl Opened {
+    /// What lies before the reader, as far as the file system tells.
+    pub fn unread_bytes(&self) -> u64 {
+        let size = self.last_write.map_or(0, |last| last.size_bytes);
+        size.saturating_sub(self.resume.offset)
+    }
+}
+
 impl Row {
     pub fn stored(self) -> Option<i64> {
         match self {

@@ -12,7 +12,7 @@ use super::lines::{self, Cut, Limits};
 use super::{Chunk, FileKey, FileState, LastWrite, Opened, Resume};
 use rustix::fs::SeekFrom;
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -218,6 +218,7 @@ impl Followed {
         self.counted_to = position;
         self.state.cut_at = None;
         // What went had been judged: it is lost in the file, not to us. The ledger keeps the balance.
+        self.state.size_seen = position;
         let ledger = &mut self.state.ledger;
         ledger.handed_on = ledger.handed_on.saturating_sub(gone);
         ledger.lose(reason, gone);
@@ -407,77 +408,6 @@ impl Followed {
         Ok(None)
     }
 
-    fn step_archive(
-        &mut self,
-        archive: &mut Archive,
-        buffer: &mut Vec<u8>,
-        limits: Limits,
-        host_id: &str,
-    ) -> io::Result<Step> {
-        let wanted = CHUNK_BYTES.max(limits.window_bytes() + 1);
-        if archive.carry.len() < wanted && !archive.ended {
-            let missing = (wanted - archive.carry.len()) as u64;
-            let read = archive.reader.by_ref().take(missing).read_to_end(&mut archive.carry)?;
-            archive.ended = (read as u64) < missing;
-        }
-        self.saw_size(archive.at + archive.carry.len() as u64);
-        if archive.at < self.position {
-            return Ok(match self.pass_over_known(archive) {
-                true => Step::Idle,
-                false => Step::Restarted,
-            });
-        }
-        let limits = self.state.limits(limits, self.position, &archive.carry);
-        let skipping = self.state.cut_at == Some(self.position);
-        let cut = lines::cut(&archive.carry, limits, skipping, archive.ended);
-        if cut.next == 0 {
-            return Ok(Step::Idle);
-        }
-        if self.position == 0 {
-            let head = &archive.carry[..archive.carry.len().min(identity::HEAD_BYTES)];
-            self.state.identity.head_hash = identity::content_hash(head);
-            self.state.identity.head_len = head.len() as u32;
-            self.state.name_by(host_id, head, limits.newline, archive.ended);
-        }
-        let next = cut.next;
-        self.state
-            .identity
-            .set_tail(self.position + next as u64, &archive.carry[..next]);
-        buffer.extend_from_slice(&archive.carry[..next]);
-        archive.carry.drain(..next);
-        archive.at += next as u64;
-        let size = archive.at + archive.carry.len() as u64;
-        Ok(Step::Chunk(self.chunk(std::mem::take(buffer), cut, limits, size)))
-    }
-
-    /// Passes over what was read before it was compressed; false: it does not hold what was read.
-    fn pass_over_known(&self, archive: &mut Archive) -> bool {
-        let known = self.position - archive.at;
-        let carried = archive.carry.len();
-        if known > carried as u64 {
-            // The bytes just before the position are kept, to be compared.
-            let done = if archive.ended {
-                carried
-            } else {
-                carried.saturating_sub(TAIL_BYTES)
-            };
-            archive.carry.drain(..done);
-            archive.at += done as u64;
-            return true;
-        }
-        let (known, identity) = (known as usize, &self.state.identity);
-        let tail = known
-            .checked_sub(identity.tail_len as usize)
-            .map(|from| &archive.carry[from..known]);
-        let same = match tail {
-            Some(tail) if identity.tail_end == self.position => identity::content_hash(tail) == identity.tail_hash,
-            Some(_) | None => true,
-        };
-        archive.carry.drain(..known);
-        archive.at += known as u64;
-        same
-    }
-
     /// Whether an archive was read to its end.
     pub fn is_exhausted(&self) -> bool {
         match &self.content {
@@ -495,6 +425,8 @@ impl Followed {
         }
     }
 }
+
+mod archived;
 
 enum Fate {
     HandedOn,

@@ -1,7 +1,8 @@
 //! The ledger of one incarnation of a file: where each of its bytes went.
 //!
 //! Promises: `size_seen = handed_on + skipped + lost + pending`, where pending is what lies between the position and the
-//! largest size seen. [`FileState::pending_bytes`] computes it and the tests of `collector` check that it balances.
+//! largest size seen. What a power cut took lies behind that size, and counts besides.
+//! [`FileState::pending_bytes`] computes it and the tests of `collector` check that it balances.
 
 use super::FileState;
 use serde::{Deserialize, Serialize};
@@ -60,10 +61,15 @@ impl Ledger {
 }
 
 impl FileState {
+    /// Bytes below the largest size seen that went somewhere.
+    pub fn accounted_bytes(&self) -> u64 {
+        let cut = self.ledger.lost.get(lost::POWER_CUT).copied().unwrap_or(0);
+        (self.ledger.handed_on + self.ledger.skipped_bytes() + self.ledger.lost_bytes()).saturating_sub(cut)
+    }
+
     /// Bytes seen in the file that are neither judged nor skipped nor lost yet.
     pub fn pending_bytes(&self) -> u64 {
-        let done = self.ledger.handed_on + self.ledger.skipped_bytes() + self.ledger.lost_bytes();
-        self.size_seen.saturating_sub(done)
+        self.size_seen.saturating_sub(self.accounted_bytes())
     }
 }
 

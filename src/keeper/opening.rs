@@ -11,6 +11,7 @@ impl Keeper {
         if self.files.contains_key(&key) {
             return;
         }
+        let lag_bytes = opened.unread_bytes();
         let Opened {
             source,
             path,
@@ -43,7 +44,7 @@ impl Keeper {
                 checkpoint,
                 source,
                 clock: FileClock::default(),
-                lag_bytes: 0,
+                lag_bytes,
                 unread_since: unread.then(Instant::now),
                 closed: false,
             },

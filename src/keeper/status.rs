@@ -40,6 +40,8 @@ pub struct Source {
     pub files: u64,
     pub lag_bytes: u64,
     pub read_bytes: u64,
+    /// Over the last seconds.
+    pub read_bytes_per_s: u64,
     pub records: u64,
     pub exceptional: u64,
     pub ignored: u64,
@@ -209,6 +211,7 @@ impl Keeper {
                     files: 0,
                     lag_bytes: 0,
                     read_bytes: counts.read_bytes.get(),
+                    read_bytes_per_s: counts.speed.per_s(),
                     records: counts.records.sum(),
                     exceptional: counts.exceptional.get(),
                     ignored: counts.ignored.get(),

@@ -105,11 +105,31 @@ fn read(encoding: &'static Encoding, raw: &[u8], out: &mut Vec<u8>) -> u64 {
             DecoderResult::Malformed(len, _) => {
                 bad += u64::from(len);
                 let replacement = "\u{FFFD}".as_bytes();
-                out.splice(written..written, replacement.iter().copied());
-                written += replacement.len();
+                // Over the room, not before it: a line of nothing but bad bytes would else be moved byte by byte.
+                let end = written + replacement.len();
+                if out.len() < end {
+                    out.resize(end, 0);
+                }
+                out[written..end].copy_from_slice(replacement);
+                written = end;
             }
         }
     }
     out.truncate(written);
     bad
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What it takes grows with the line, not with its square: this would else take minutes.
+    #[test]
+    fn line_of_nothing_but_bad_bytes_is_replaced_in_one_go() {
+        let mut decoder = Decoder::new(&[UTF_8, encoding_rs::EUC_KR]);
+        let raw = vec![0xff; 1 << 20];
+        let text = decoder.decode(&raw);
+        assert_eq!(String::from_utf8(text).unwrap(), "\u{FFFD}".repeat(raw.len()));
+        assert_eq!(decoder.take_replaced(), raw.len() as u64);
+    }
 }
