@@ -68,7 +68,7 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     bytes.split_inclusive(|&byte| byte == b'\n')
 }
 
-fn lines_backwards(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn lines_backwards(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let empty = bytes.is_empty();
     bytes.rsplit(|&byte| byte == b'\n').filter(move |_| !empty)

@@ -4,7 +4,7 @@
 //! outcome depends on the bytes alone, not on their chunking; what was judged before a restart is not reported again,
 //! what was open is.
 
-use super::context::{Window, keep_tail};
+use super::context::{Window, keep_tail, lines_backwards};
 use super::prefilter::Prefilter;
 use super::template::{Counts, Known, Look, Tally};
 use super::{Exceptional, Finding, Rule, Settings, Sign, fingerprint, level, rules::Rules};

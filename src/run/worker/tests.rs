@@ -24,7 +24,14 @@ fn worker() -> (Worker, Sender<Event>, Receiver<Message>) {
     let (to_worker, events) = bounded(8);
     let (batches, from_worker) = bounded(64);
     let worker = Worker {
-        sources: Arc::new(BTreeMap::from([(source, SourceParts { analyzers, record })])),
+        sources: Arc::new(BTreeMap::from([(
+            source,
+            SourceParts {
+                analyzers,
+                record,
+                context_wait: Duration::ZERO,
+            },
+        )])),
         metrics: Arc::default(),
         events,
         spent: bounded(1).0,
