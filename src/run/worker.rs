@@ -288,7 +288,10 @@ impl Worker {
         while let Some(&(_, key)) = files.timers.first().filter(|(due_ms, _)| *due_ms <= now_ms) {
             files
                 .with(key, |file| {
-                    let found = self.collect(file, |stream, sink| stream.close_silent(now_ms, sink));
+                    let found = self.collect(file, |stream, sink| {
+                        stream.close_silent(now_ms, sink);
+                        stream.give_back();
+                    });
                     self.send(key, file, found, None, false)
                 })
                 .unwrap_or(Ok(()))?;
