@@ -113,7 +113,7 @@ fn silence_of_a_record_left_open_counts_from_the_last_write() {
 fn record_left_open_a_moment_ago_stays_open() {
     let size = TRACE.len() as u64;
     let events = vec![opened(Duration::ZERO, size), chunk(TRACE, 0, 0)];
-    assert_eq!(found(events, 0), []);
+    assert_eq!(found(events, 0), Vec::<u64>::new());
 }
 
 #[test]
