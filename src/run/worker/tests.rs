@@ -97,7 +97,9 @@ fn found(events: Vec<Event>, wanted: usize) -> Vec<u64> {
         count = take(message);
     }
     drop(to_worker);
-    from_worker.iter().for_each(|message| drop(take(message)));
+    for message in &from_worker {
+        take(message);
+    }
     thread.join().unwrap();
     found
 }
