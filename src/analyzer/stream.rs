@@ -4,7 +4,7 @@
 //! outcome depends on the bytes alone, not on their chunking; what was judged before a restart is not reported again,
 //! what was open is.
 
-use super::context::{Window, keep_tail, lines_backwards};
+use super::context::{Window, keep_tail};
 use super::prefilter::Prefilter;
 use super::template::{Counts, Known, Look, Tally};
 use super::{Exceptional, Finding, Rule, Settings, Sign, fingerprint, level, rules::Rules};
@@ -276,17 +276,6 @@ impl Stream {
         work(assembler, position, &window);
     }
 
-    /// Gives back what is only needed while lines come: of thousands of files most are silent.
-    pub fn give_back(&mut self) {
-        let history = self.history.make_contiguous();
-        let lines = self.position.analyzers.before_lines;
-        let kept: usize = lines_backwards(history).take(lines).map(|line| line.len() + 1).sum();
-        let excess = history.len().saturating_sub(kept);
-        self.history.drain(..excess);
-        self.history.shrink_to_fit();
-        self.assembler.give_back();
-    }
-
     pub fn next_close_ms(&self) -> Option<u64> {
         let waiting = self.position.waiting.iter().map(|waiting| waiting.until_ms);
         waiting.chain(self.assembler.next_close_ms()).min()
@@ -506,5 +495,6 @@ fn skim(bytes: &[u8], prefilter: &Prefilter, mut take: impl FnMut(u64, Range<usi
     take(lines(rest) + u64::from(unended), bytes.len()..bytes.len());
 }
 
+mod rest;
 #[cfg(test)]
 mod tests;
