@@ -1,6 +1,6 @@
 //! Kafka against a real Apache Kafka in KRaft mode, read back by its own Java client.
 
-use crate::program::wait_until;
+use crate::program::{DEADLINE, wait_until, wait_until_or};
 use crate::servers::{Certificates, kafka as kafka_folder, kafka_3, skipped};
 use crate::webhook::{alert, settings_of};
 use exception_log_collector::alert::Alert;
@@ -12,12 +12,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// One broker, its own controller.
-struct Broker {
+pub struct Broker {
     folder: tempfile::TempDir,
     jars: PathBuf,
     ports: Ports,
@@ -33,7 +33,7 @@ struct Ports {
 }
 
 impl Broker {
-    fn start(jars: PathBuf, certificates: &Certificates) -> Self {
+    pub fn start(jars: PathBuf, certificates: &Certificates) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         // Held together, so that they differ.
         let held: Vec<TcpListener> = (0..4)
@@ -103,15 +103,42 @@ impl Broker {
         let log = fs::File::create(folder.path().join("broker.log")).expect("a new file");
         java(jars, folder)
             .args(["kafka.Kafka", "server.properties"])
+            .stderr(log.try_clone().expect("a second handle"))
             .stdout(log)
-            .stderr(Stdio::null())
             .spawn()
             .expect("java starts")
     }
 
     fn wait_until_it_answers(&self) {
         let mut alerter = build(settings(self.ports.plain, "awake"));
-        wait_until("the broker answers", || send(&mut *alerter, &[alert("awake")]).0 == 1);
+        let mut answer = None;
+        let answers = wait_until_or(DEADLINE, || {
+            let (delivered, error) = send(&mut *alerter, &[alert("awake")]);
+            answer = error;
+            delivered == 1
+        });
+        let log = fs::read_to_string(self.folder.path().join("broker.log")).unwrap_or_default();
+        let said = &log[log.len().saturating_sub(3000)..];
+        assert!(answers, "the broker does not answer: {answer:?}; it said:\n{said}");
+    }
+
+    /// It holds its connections, and answers nothing.
+    pub fn hold(&self) {
+        self.signal(rustix::process::Signal::STOP);
+    }
+
+    pub fn go_on(&self) {
+        self.signal(rustix::process::Signal::CONT);
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).expect("our own child");
+    }
+
+    /// Of the listener without protection.
+    pub fn port(&self) -> u16 {
+        self.ports.plain
     }
 
     fn kill(&mut self) {
@@ -125,7 +152,7 @@ impl Broker {
     }
 
     /// Key and value of every record of a topic, by the Java client; each in the partition that Java would choose.
-    fn consumed(&self, topic: &str) -> Vec<(String, String)> {
+    pub fn consumed(&self, topic: &str) -> Vec<(String, String)> {
         let output = java(&self.jars, &self.folder)
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/ConsumeAll.java"))
             .arg(format!("127.0.0.1:{}", self.ports.plain))
