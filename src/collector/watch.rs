@@ -188,7 +188,11 @@ impl Watcher {
         }
         // An interrupted poll is as good as a wake-up.
         rustix::event::poll(&mut fds, Some(&timeout)).ok();
-        self.waker.reset();
+        // A wake-up in a quiet wait is kept for the next one, before which nobody looks for messages: taken here, a stop or
+        // a reload would be slept through until the next look at everything.
+        if !quiet {
+            self.waker.reset();
+        }
     }
 
     /// All that is new, each path once in order of its first event.
