@@ -5,6 +5,7 @@
 
 mod commands;
 mod model;
+mod upkeep;
 
 pub use commands::{Asked, ExplainOptions, Explained};
 
@@ -38,6 +39,7 @@ pub enum Command {
     Ask(Box<Asked>),
     Explain(ExplainOptions),
     Model(crate::model::Options),
+    State(crate::upkeep::Question),
     Completions(clap_complete::Shell),
     Man,
 }
@@ -142,6 +144,8 @@ enum Typed {
     Status(TypedStatus),
     /// List what waits for each alerter, try it again, or take it out
     Outbox(commands::TypedOutbox),
+    /// Check, back up or restore the state: positions, groups, what waits to be delivered
+    State(upkeep::TypedState),
     /// Say what a model file is, or score lines with it
     Model(model::TypedModel),
     /// Tell nobody of certain alerts for a while; list and end such silences
@@ -249,6 +253,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, now: jiff::Timestamp) -> 
         }),
         Some(Typed::Status(status)) => Command::Status(StatusOptions { json: status.json }),
         Some(Typed::Outbox(outbox)) => Command::Ask(Box::new(outbox.into())),
+        Some(Typed::State(state)) => Command::State(state.into()),
         Some(Typed::Model(model)) => Command::Model(model.into()),
         Some(Typed::Silence(silence)) => Command::Ask(Box::new(silence.asked(now))),
         Some(Typed::Explain(typed)) => Command::Explain(typed.into()),

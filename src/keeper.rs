@@ -7,6 +7,7 @@
 mod board;
 mod clocks;
 mod commands;
+mod flash;
 mod holding;
 mod inbox;
 mod inline;
@@ -61,6 +62,8 @@ use watching::Watching;
 /// Commits of checkpoints alone wait so long for company: flash wears by the write. What is read again after a kill is
 /// bounded by it, and was found to hold nothing.
 const CHECKPOINT_AGE_MAX: Duration = Duration::from_secs(5);
+/// … and so long after the last commit: a log that is written to all day would cost 200 MB of flash a day otherwise.
+const CHECKPOINT_PAUSE: Duration = Duration::from_secs(30);
 /// One transaction takes at most so many batches: an upper bound for memory and for the time to the first delivery.
 const BATCHES_PER_COMMIT_MAX: usize = 32;
 /// … or so many bytes of alerts.
@@ -402,6 +405,9 @@ impl Keeper {
             }
             Inbox::Recent(reply) => drop(reply.try_send(self.recent())),
             Inbox::Ping(reply) => {
+                // Once a minute.
+                self.count_written();
+                self.look_for_damage();
                 reply.try_send(()).ok();
             }
             Inbox::JudgeEnded => self.judging.ended(),
@@ -463,33 +469,6 @@ impl Keeper {
         }
         known.closed = closed;
         self.pending.touch(file);
-    }
-
-    /// # Errors
-    /// The database is damaged: nothing can be mended while it is open.
-    fn commit_or_wait(&mut self) -> Result<()> {
-        let begun = Instant::now();
-        let committed = match self.pending.damaged.take() {
-            Some(error) => Err(error),
-            None => self.commit(),
-        };
-        match committed {
-            Ok(()) => {
-                self.busy_until = Some(Instant::now() + begun.elapsed().min(GATHER_MAX));
-                if self.pending.failed_at.take().is_some() {
-                    log::info!("the state can be written again");
-                }
-            }
-            Err(error) if recover::is_corrupt(&error) => {
-                return Err(error.context("the state is damaged; the next start recovers what it can"));
-            }
-            Err(error) => {
-                if self.pending.failed_at.replace(Instant::now()).is_none() {
-                    log::error!("reading stops until the state can be written: {error:#}");
-                }
-            }
-        }
-        Ok(())
     }
 
     fn ring_all(&self) {

@@ -37,3 +37,4 @@ pub mod model;
 pub mod run;
 pub mod scan;
 pub mod status;
+pub mod upkeep;

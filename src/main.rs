@@ -5,7 +5,7 @@
 
 use exception_log_collector::cli::{self, Cli, Command};
 use exception_log_collector::config::{self, Loaded, Problems, Request};
-use exception_log_collector::{ask, check, explain, init, model, own_log, run, scan, status};
+use exception_log_collector::{ask, check, explain, init, model, own_log, run, scan, status, upkeep};
 use std::io::{ErrorKind, Write, stderr, stdin, stdout};
 use std::process::ExitCode;
 
@@ -77,6 +77,7 @@ fn command(cli: &Cli) -> anyhow::Result<u8> {
         Command::Ask(asked) => ask::run(&load(cli)?.settings, asked, &mut stdout().lock()).map(|()| 0),
         Command::Model(options) => model::run(options, &mut stdin().lock(), &mut stdout().lock()).map(|()| 0),
         Command::Explain(options) => explain::run(&load(cli)?.settings, options, &mut stdout().lock()).map(|()| 0),
+        Command::State(question) => upkeep::run(&load(cli)?.settings, question, &mut stdout().lock()),
         Command::Completions(shell) => Ok(cli::write_completions(*shell, &mut stdout().lock()).map(|()| 0)?),
         Command::Man => Ok(cli::write_man(&mut stdout().lock()).map(|()| 0)?),
     }

@@ -134,6 +134,8 @@ pub struct Metrics {
     stuck: Mutex<Vec<String>>,
     history: Mutex<History>,
     pub ai: Ai,
+    /// By the keeper's thread: the state, its log and its backups.
+    pub state_written_bytes: Counter,
 }
 
 pub const ANALYZERS: [(AnalyzerKind, &str); 4] = [

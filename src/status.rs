@@ -162,6 +162,12 @@ fn write_alerts(status: &Status, out: &mut dyn Write) -> io::Result<()> {
         "\nalerts: {} firing; said since the start: {said}",
         status.alerts.firing
     )?;
+    writeln!(
+        out,
+        "flash: {} written to the state since the start, in {} commits",
+        bytes(status.state_written_bytes),
+        status.state_commits
+    )?;
     let suppressed = status.alerts.suppressed.iter();
     let suppressed: Vec<String> = suppressed
         .map(|(reason, count)| format!("{count} by {reason}"))

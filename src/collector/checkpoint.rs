@@ -49,6 +49,9 @@ pub struct FileState {
     pub cut_at: Option<u64>,
     /// What its byte order mark says; none: it has none, and its source's encoding holds.
     pub marked: Option<Newline>,
+    /// Of a journal: cursors from which it can be read on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<super::piped::Mark>,
 }
 
 impl FileState {

@@ -10,7 +10,7 @@ use super::follow::{Followed, Life, Step};
 use super::past::Pasts;
 use super::suspects::Suspect;
 use super::tracked::{Refusal, Tracked};
-use super::{Event, FileKey, FirstLook, ledger};
+use super::{Appetite, Event, FileKey, FirstLook, ledger};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -38,6 +38,7 @@ pub struct Files {
     /// Renamed or deleted: looked at every now and then until they are let go.
     pub held: BTreeSet<FileKey>,
     pub host_id: Arc<str>,
+    pub appetite: Arc<Appetite>,
     pub boot_changed: bool,
     pub first_look: FirstLook,
     pub open: OpenFiles,
@@ -62,6 +63,7 @@ impl Files {
             queued: BTreeSet::new(),
             held: BTreeSet::new(),
             host_id,
+            appetite: Arc::default(),
             boot_changed: false,
             first_look: FirstLook::default(),
             open: OpenFiles::new(usize::MAX),
@@ -298,6 +300,7 @@ impl Files {
         }
         let file = self.files.get_mut(&key)?;
         let limits = self.tracked[file.source].limits();
+        file.chunk_bytes = self.appetite.chunk_bytes();
         match file.step(buffer, limits, &self.host_id, ended) {
             Ok(step) => Some(step),
             Err(error) => {

@@ -5,6 +5,7 @@
 //! truncated and filled again past the offset is seen, whatever its size. Whether its name still leads to it is the
 //! business of `files`.
 
+use super::appetite::CHUNK_MAX_BYTES;
 use super::compressed::begins_like_archive;
 use super::identity::{self, TAIL_BYTES};
 use super::ledger::skipped;
@@ -17,8 +18,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// What one step reads at most, unless a single line may be longer.
-pub const CHUNK_BYTES: usize = 256 * 1024;
 /// So many buffers full of NULs are looked through in one step.
 const NUL_BUFFERS_PER_STEP: usize = 16;
 
@@ -46,6 +45,7 @@ pub struct Followed {
     /// When its name was taken by another file: then its last line may be complete without a newline.
     pub renamed: Option<Instant>,
     pub last_data: Instant,
+    pub chunk_bytes: usize,
     /// The next byte to hand on; always the beginning of a line but for `state.cut_at`.
     pub position: u64,
     /// The size and modification time at which it was last read to its end.
@@ -120,6 +120,7 @@ impl Followed {
             life: Life::Named,
             renamed: None,
             last_data: Instant::now(),
+            chunk_bytes: CHUNK_MAX_BYTES,
             position: resume.offset,
             read_at: None,
             content,
@@ -229,8 +230,8 @@ impl Followed {
         }
     }
 
-    /// Reads one run of complete lines into `buffer`, which goes away with the chunk if there is one. `ended`: nobody will write to it again, so its last line is
-    /// complete as it is.
+    /// Reads one run of complete lines into `buffer`, which goes away with the chunk if there is one. `ended`: nobody will
+    /// write to it again, so its last line is complete as it is.
     ///
     /// # Errors
     ///
@@ -268,7 +269,7 @@ impl Followed {
         self.saw_size(size);
         let from = self.position;
         // One more: a byte order mark may show that newlines are wider than thought.
-        let wanted = CHUNK_BYTES.max(limits.window_bytes() + 1);
+        let wanted = CHUNK_MAX_BYTES.max(limits.window_bytes() + 1);
         buffer.reserve_exact(wanted);
         let read = rustix::io::pread(file, rustix::buffer::spare_capacity(buffer), from)?;
         // After the read: what was truncated before it is noticed here, and what is truncated later does no harm.
@@ -280,9 +281,10 @@ impl Followed {
         }
         let limits = self.state.limits(limits, from, buffer);
         self.saw_size(from + read as u64);
-        let whole = from + read as u64 >= self.state.size_seen;
         let skipping = self.state.cut_at == Some(from);
-        let mut cut = lines::cut(&buffer[..], limits, skipping, ended && whole);
+        let offered = self.offered(buffer, limits);
+        let whole = offered.len() == buffer.len() && from + read as u64 >= self.state.size_seen;
+        let mut cut = lines::cut(offered, limits, skipping, ended && whole);
         if cut.next == 0 {
             let nul = buffer.iter().all(|byte| *byte == 0) && read > 0;
             let after = if nul {
@@ -329,6 +331,14 @@ impl Followed {
             known.set_tail(next, &identity::read_at(file, begin, (next - begin) as usize)?);
         }
         Ok(())
+    }
+
+    /// As many lines as one chunk may hold, but at least one.
+    fn offered<'a>(&self, read: &'a [u8], limits: Limits) -> &'a [u8] {
+        let end = read
+            .get(..self.chunk_bytes)
+            .and_then(|wanted| limits.newline.last_end(wanted));
+        &read[..end.unwrap_or(read.len())]
     }
 
     /// Makes the chunk of `buffer`, which was read at the position, and moves the position behind it.
@@ -394,7 +404,7 @@ impl Followed {
                 // A file system that knows no holes: read through.
                 Err(_) => at,
             };
-            let bytes = identity::read_at(file, at, CHUNK_BYTES)?;
+            let bytes = identity::read_at(file, at, CHUNK_MAX_BYTES)?;
             if let Some(text) = bytes.iter().position(|byte| *byte != 0) {
                 let text = at + text as u64;
                 return Ok(Some(text - (text - from) % width).filter(|end| *end > from));

@@ -8,6 +8,7 @@
 //! `watch` says that something happened, `discover` what the globs name, `files` (with `origin`, `suspects`, `past` and
 //! `ends`) which file each path is, `follow` reads one of them, `lines` says what of the bytes may be handed on.
 
+mod appetite;
 pub mod archive;
 mod checkpoint;
 mod compressed;
@@ -24,11 +25,13 @@ pub mod ledger;
 pub mod lines;
 mod origin;
 mod past;
+pub mod piped;
 mod reload;
 mod suspects;
 mod tracked;
 mod watch;
 
+pub use appetite::Appetite;
 pub use checkpoint::{FileState, Identity, Resume, Resumed};
 pub use discover::Globs;
 pub use event::{Chunk, Event, FileKey, LastWrite, Opened, Row};
@@ -226,6 +229,11 @@ impl Collector {
     /// the power.
     pub fn boot_changed(&mut self) {
         self.files.boot_changed = true;
+    }
+
+    /// For the analyzers, who tell what they make of the chunks.
+    pub fn appetite(&self) -> Arc<Appetite> {
+        self.files.appetite.clone()
     }
 
     /// Paths besides the state that this program writes: its own log.

@@ -21,6 +21,12 @@ const EVENT_BUFFER_BYTES: usize = 64 * 1024;
 #[derive(Debug, Clone)]
 pub struct Waker(Arc<OwnedFd>);
 
+impl AsFd for Waker {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 impl Waker {
     /// # Errors
     ///

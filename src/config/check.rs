@@ -44,7 +44,7 @@ const THREADS_MAX: usize = 64;
 
 /// Keys (`*` for each item of a list) that are refused until they are built, but for the values named, which ask for
 /// nothing. Shorten this as parts land.
-const NOT_BUILT: &[(&str, &[&str])] = &[("sources.*.journald", &[]), ("sources.*.stdin", &[])];
+const NOT_BUILT: &[(&str, &[&str])] = &[];
 
 /// Reports every key that is given and not alive yet. Empty lists, sections and values ask for nothing.
 pub fn not_built(root: &Node, inputs: &mut Inputs) {

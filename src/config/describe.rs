@@ -6,6 +6,7 @@ use super::{Settings, Source};
 use crate::alerter::{self, Kind, Send, TextFormat, WhenFull, webhook};
 use crate::analyzer::Rule;
 use crate::collector::ReadFrom;
+use crate::collector::piped::Input;
 use crate::record::{Format, Level, Multiline, Zone};
 use std::fmt::Write as _;
 
@@ -106,7 +107,15 @@ fn describe_source(out: &mut Text, settings: &Settings, source: &Source) {
         [] => String::new(),
         exclude => format!(" except {}", exclude.join(" ")),
     };
-    out.line(&collector.name, &format!("{}{except}", collector.paths.join(" ")));
+    match &source.input {
+        Input::Files => out.line(&collector.name, &format!("{}{except}", collector.paths.join(" "))),
+        Input::Journald { units } if units.is_empty() => out.line(&collector.name, "the systemd journal, all units"),
+        Input::Journald { units } => out.line(&collector.name, &format!("the systemd journal: {}", units.join(" "))),
+        Input::Stdin => {
+            let promise = "standard input: what was read and is not committed yet is lost by a kill";
+            return out.line(&collector.name, promise);
+        }
+    }
     let from = match collector.read_from {
         ReadFrom::End => "from the end of the files that are there at the first start, later ones whole",
         ReadFrom::Beginning => "all files from their beginning",

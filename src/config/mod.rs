@@ -60,6 +60,7 @@ pub struct Settings {
 #[derive(Debug, Clone)]
 pub struct Source {
     pub collector: collector::Source,
+    pub input: collector::piped::Input,
     pub record: record::Settings,
     /// This source's level, over `analyzer.alert_at`: `Some(None)` is off.
     pub alert_at: Option<Option<record::Level>>,

@@ -49,12 +49,9 @@ fn write_draft(yaml: &mut String, survey: &Survey, now: SystemTime) -> std::fmt:
     if survey.journald && !survey.sources.iter().any(|source| source.name == "system") {
         writeln!(
             yaml,
-            "  # This host keeps its logs in the journal. What has no file of its own comes to files by rsyslog, or by"
+            "  # This host keeps its logs in the journal. To read what has no file of its own (or only some units of it):"
         )?;
-        writeln!(
-            yaml,
-            "  # ForwardToSyslog=yes in journald.conf with another syslog daemon."
-        )?;
+        writeln!(yaml, "  # - {{name: journal, journald: {{units: []}}}}")?;
     }
     yaml.push_str(ANALYZERS);
     yaml.push_str(if survey.prepared { FILE_ALERTER } else { CONSOLE_ALERTER });

@@ -2,8 +2,8 @@
 
 use super::silences::write_silences;
 use super::{
-    CHECKPOINT_AGE_MAX, COMMIT_RETRY, File, FileKey, Keeper, Mark, Now, Outcome, Queue, WhenFull, checkpoints, groups,
-    outbox, status,
+    CHECKPOINT_AGE_MAX, CHECKPOINT_PAUSE, COMMIT_RETRY, File, FileKey, Keeper, Mark, Now, Outcome, Queue, WhenFull,
+    checkpoints, groups, outbox, status,
 };
 use crate::alert::Alert;
 use crate::alert::book::{Group, Key};
@@ -72,6 +72,8 @@ pub struct Pending {
     pub judge_waits: bool,
     /// Values of `meta`; none: to be removed.
     pub notes: Vec<(&'static str, Option<String>)>,
+    /// The last commit, of whatever it was.
+    committed_at: Option<Instant>,
     pub failed_at: Option<Instant>,
     /// Somebody found that the state cannot be read.
     pub damaged: Option<anyhow::Error>,
@@ -165,9 +167,11 @@ impl Pending {
             MARKS_MAX.. => Duration::ZERO,
             _ => MARKS_AGE_MAX.saturating_sub(since.elapsed()),
         });
-        let checkpoints = self
-            .waiting_since
-            .map(|since| CHECKPOINT_AGE_MAX.saturating_sub(since.elapsed()));
+        let paused = self.committed_at.map_or(CHECKPOINT_PAUSE, |at| at.elapsed());
+        let checkpoints = self.waiting_since.map(|since| {
+            let waited = since.elapsed();
+            (CHECKPOINT_AGE_MAX.saturating_sub(waited)).max(CHECKPOINT_PAUSE.saturating_sub(paused))
+        });
         marks.into_iter().chain(checkpoints).min()
     }
 }
@@ -220,6 +224,7 @@ impl Keeper {
         match written {
             Ok(written) => {
                 self.after_commit(written);
+                self.pending.committed_at = Some(Instant::now());
                 Ok(())
             }
             Err(error) => {

@@ -32,6 +32,9 @@ pub struct Status {
     pub reloads: u64,
     /// False: the last reload failed, and the old settings stay.
     pub config_reloaded: bool,
+    /// What the keeper's thread gave the disk to write since the start: the state and its backups.
+    #[serde(default)]
+    pub state_written_bytes: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,6 +180,7 @@ impl Keeper {
             state_commits: self.metrics.commits.get(),
             reloads: self.metrics.reloads.get(),
             config_reloaded: !self.metrics.reload_failed.load(Ordering::Relaxed),
+            state_written_bytes: self.count_written(),
         }
     }
 

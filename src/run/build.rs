@@ -2,23 +2,23 @@
 
 use super::recall::recall;
 use super::reload::{self, Letterbox, Orders, Reloader};
+use super::streams::Streams;
 use super::worker::{AtEnd, Plan, SourceParts, Sources, Worker};
-use super::{COURIERS_DEADLINE, Service, careful};
+use super::{COURIERS_DEADLINE, Service, begin, careful};
 use crate::alert::redact::Redactor;
 use crate::alert::{Composer, Host, id};
 use crate::alerter::courier::{self, Bell, Courier, Feed, Feeder, Mode, Order};
 use crate::analyzer::stream::Analyzers;
 use crate::analyzer::template::Known;
 use crate::cli::RunOptions;
-use crate::collector::{self, Collector, FirstLook, ReadFrom};
+use crate::collector::piped::Input;
+use crate::collector::{self, Collector, FirstLook};
 use crate::config::{self, Settings};
 use crate::control::Control;
 use crate::judge::{self, Judge};
 use crate::keeper::{self, BOOT_ID, Board, Keeper};
 use crate::metrics::Metrics;
-use crate::state::{
-    self, Durability, INCIDENT, Incident, Lock, RUNNING, Recovered, State, checkpoints, outbox, verdicts,
-};
+use crate::state::{self, Durability, Lock, State, checkpoints, outbox, verdicts};
 use crate::status_page::StatusPage;
 use crate::{alerter, record};
 use anyhow::{Context, Result};
@@ -50,16 +50,17 @@ impl Service {
         stop: &dyn Fn() -> bool,
     ) -> Result<Self> {
         let started = Instant::now();
-        let (state, incident) = open_state(&mut settings)?;
+        let waits = || !options.once && !stop();
+        let (state, incident) = begin::open_state(&mut settings, &waits)?;
         let metrics = Arc::new(metrics(&settings));
         let mut state = careful::read(state, &settings, options, &metrics, stop)?;
         let (to_keeper, inbox) = bounded(KEEPER_INBOX);
-        let (batch_sender, batches) = bounded(BATCHES);
-        let (spent_sender, spent) = bounded(SPENT_BUFFERS);
+        let ((batch_sender, batches), (spent_sender, spent)) = (bounded(BATCHES), bounded(SPENT_BUFFERS));
         let threads = 0..settings.analyzer_threads;
         let (event_senders, event_receivers): (Vec<_>, Vec<_>) = threads.map(|_| bounded(EVENTS_PER_ANALYZER)).unzip();
         let identity = identity(&mut state)?;
         let composer = composer(&identity, &settings);
+        let streams = Streams::build(&state, &settings, options, &composer.host.id, &event_senders)?;
         let (mut collector, collector_stop) =
             collector(&mut state, &settings, options, &composer.host, event_senders, spent)?;
         let (couriers, lines, orders) = couriers(&state, &settings, options, &to_keeper)?;
@@ -67,7 +68,7 @@ impl Service {
         let (board, shown) = board(&settings, &state)?;
         let (judge, judge_bell) = judge(&settings, &state, &to_keeper, &metrics, options.once)?.unzip();
         let belt = Belt::new(&settings, shown, &metrics, spent_sender, batch_sender);
-        let workers = belt.workers(event_receivers, &plans, options.once);
+        let workers = belt.workers(event_receivers, &plans, &collector, options.once);
         let reloader = Reloader::new(reload::Parts {
             current: settings.clone(),
             identity,
@@ -92,11 +93,13 @@ impl Service {
             board,
             judge: settings.judge.zip(judge_bell),
         })?;
-        begin(&mut keeper, incident, collector.first_sight(), options.once)?;
+        let found = begin::first_sight(&mut collector, &streams);
+        begin::begin(&mut keeper, incident, found, options.once, &waits)?;
         Ok(Self {
             options: options.clone(),
             collector,
             reloader,
+            streams,
             workers,
             keeper,
             batches,
@@ -110,22 +113,6 @@ impl Service {
             _lock: lock,
         })
     }
-}
-
-fn open_state(settings: &mut Settings) -> Result<(State, Option<Incident>)> {
-    let (mut state, incident) = State::open(&settings.state_dir)?;
-    bury_orphans(&mut state, settings)?;
-    if incident
-        .as_ref()
-        .is_some_and(|incident| incident.recovered == Recovered::Nothing)
-    {
-        // Nobody knows what was read: reading everything again loses nothing.
-        settings
-            .sources
-            .iter_mut()
-            .for_each(|source| source.collector.read_from = ReadFrom::Beginning);
-    }
-    Ok((state, incident))
 }
 
 /// What all analyzers share.
@@ -154,10 +141,17 @@ impl Belt {
         }
     }
 
-    fn workers(self, events: Vec<Receiver<collector::Event>>, plans: &[Letterbox<Plan>], once: bool) -> Vec<Worker> {
+    fn workers(
+        self,
+        events: Vec<Receiver<collector::Event>>,
+        plans: &[Letterbox<Plan>],
+        collector: &Collector,
+        once: bool,
+    ) -> Vec<Worker> {
         let worker = |(events, plans): (_, &Letterbox<Plan>)| Worker {
             board: self.board.clone(),
             sources: self.sources.clone(),
+            appetite: collector.appetite(),
             metrics: self.metrics.clone(),
             events,
             plans: plans.reader(),
@@ -213,58 +207,6 @@ fn control(settings: &Settings, keeper: Sender<keeper::Inbox>) -> Result<(Contro
     Ok((Control::bind(&settings.state_dir, keeper, ear)?, stop))
 }
 
-/// Deliveries of alerters that are gone are dead, with the reason.
-fn bury_orphans(state: &mut State, settings: &Settings) -> Result<()> {
-    let names: Vec<&str> = settings.alerters.iter().map(|alerter| &*alerter.name).collect();
-    let orphans = state.commit(Durability::Full, |connection| {
-        outbox::orphan(connection, &names, keeper::ORPHANED)
-    })?;
-    if orphans > 0 {
-        log::warn!("{orphans} deliveries of alerters that are no longer configured are dead");
-    }
-    Ok(())
-}
-
-/// First positions are durable before reading goes on: a crash then loses nothing. What happened to the state is told in
-/// the same transaction.
-fn begin(
-    keeper: &mut Keeper,
-    incident: Option<Incident>,
-    first_sight: Vec<collector::Opened>,
-    once: bool,
-) -> Result<()> {
-    if let Some(incident) = incident {
-        tell_incident(keeper, &incident);
-    }
-    let notes = [
-        (RUNNING, Some("1")),
-        (BOOT_ID, Some(&*keeper::boot_id())),
-        (INCIDENT, None),
-    ];
-    if !once {
-        keeper.tell_downtime(&first_sight)?;
-    }
-    keeper.adopt(first_sight, &notes)?;
-    // From here on nobody is told again that it was down.
-    keeper.beat();
-    Ok(())
-}
-
-fn tell_incident(keeper: &mut Keeper, incident: &Incident) {
-    let (aside, cause) = (incident.set_aside.display(), &incident.cause);
-    let then = match incident.recovered {
-        Recovered::Everything => "everything that was written could be read, and nothing is lost",
-        Recovered::Backup => "its backup of the last hour took its place: what was read since is read again",
-        Recovered::Nothing => "it begins afresh: files are read from their beginning",
-    };
-    log::error!("the state was damaged ({cause}) and is set aside as {aside}; {then}");
-    keeper.tell_own(
-        "state damaged",
-        &aside.to_string(),
-        &format!("the state was damaged: {then}"),
-    );
-}
-
 /// What the state says of this host, once and for all.
 #[derive(Debug, Clone)]
 pub(super) struct Identity {
@@ -309,7 +251,8 @@ pub(super) fn collector(
 ) -> Result<(Collector, collector::Stop)> {
     let now_ms = jiff::Timestamp::now().as_millisecond();
     let started = checkpoints::first_starts(state.connection())?;
-    let sources = settings.sources.iter().map(|source| &source.collector);
+    let of_files = |source: &&config::Source| source.input == Input::Files;
+    let sources = settings.sources.iter().filter(of_files).map(|source| &source.collector);
     let first_look = FirstLook::at(sources.filter(|source| !started.contains_key(&*source.name)));
     state.commit(Durability::Full, |connection| {
         settings
@@ -320,7 +263,12 @@ pub(super) fn collector(
     let files = checkpoints::load(state.connection())?;
     let resumed = files.into_iter().map(checkpoints::resumed);
     let (mut collector, stop) = Collector::new(collector::Parts {
-        sources: settings.sources.iter().map(|source| source.collector.clone()).collect(),
+        sources: settings
+            .sources
+            .iter()
+            .filter(of_files)
+            .map(|source| source.collector.clone())
+            .collect(),
         resumed: resumed.collect(),
         first_starts: checkpoints::first_starts(state.connection())?,
         host_id: host.id.clone(),

@@ -65,7 +65,7 @@ impl<'a> Desk<'a> {
 /// What main waits for.
 pub struct Wait<'a> {
     pub signals: &'a Signals,
-    pub collecting: &'a Receiver<()>,
+    pub all_read: &'a Receiver<()>,
     pub keeper: &'a Receiver<Result<()>>,
     pub deadline: &'a Receiver<Instant>,
 }
@@ -93,7 +93,7 @@ impl Wait<'_> {
                     log::info!("stopping: {}", threads::signal_name(signal.unwrap_or_default()));
                     return None;
                 }
-                recv(self.collecting) -> _ => {
+                recv(self.all_read) -> _ => {
                     log::debug!("everything is read");
                     return None;
                 }

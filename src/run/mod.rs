@@ -10,6 +10,7 @@
 //! Stop is the channel closing: the collector returns and drops its senders, each stage finishes what it holds, the
 //! keeper tells the couriers by dropping their bells, and they get a deadline. What is unsent stays in the outbox.
 
+mod begin;
 mod build;
 mod careful;
 mod desk;
@@ -17,12 +18,14 @@ mod notify;
 mod pulse;
 mod recall;
 mod reload;
+mod streams;
 mod threads;
 pub mod worker;
 
 use crate::alerter::courier::Courier;
 use crate::cli::RunOptions;
 use crate::collector::Collector;
+use crate::collector::piped::PipedStop;
 use crate::config::Settings;
 use crate::control::Control;
 use crate::judge::Judge;
@@ -37,6 +40,7 @@ use reload::{Load, Reloader};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use streams::Streams;
 use threads::{Signals, Threads};
 use worker::Worker;
 
@@ -73,6 +77,7 @@ struct Service {
     options: RunOptions,
     collector: Collector,
     reloader: Reloader,
+    streams: Streams,
     workers: Vec<Worker>,
     keeper: Keeper,
     batches: Receiver<keeper::Message>,
@@ -100,6 +105,7 @@ impl Service {
             options,
             collector,
             reloader,
+            streams,
             workers,
             keeper,
             batches,
@@ -126,7 +132,7 @@ impl Service {
         }
         threads.spawn("control", move || control.run())?;
         page.map_or(Ok(()), |page| threads.spawn("status page", move || page.run()))?;
-        let collecting = threads.spawn_with("collector", move || collector.run())?;
+        let (stops, all_read) = spawn_readers(&mut threads, collector, streams, options.once)?;
         log::info!("started");
 
         let deadline = match options.once {
@@ -138,13 +144,14 @@ impl Service {
         let mut desk = Desk::new(reloader, load, threads, notifier.clone(), options.once);
         let waiting = Wait {
             signals,
-            collecting: &collecting,
+            all_read: &all_read,
             keeper: &keeper,
             deadline: &deadline,
         };
         let ended = waiting.live(&mut desk);
         notifier.stopping();
         desk.into_stop().stop();
+        stops.into_iter().for_each(PipedStop::stop);
         // The keeper ends when the analyzers have, and those when the collector has; couriers and control are ended by it
         // and by us, so that its inbox closes.
         rustix::io::write(&control_stop, &1u64.to_ne_bytes()).context("ringing the control thread")?;
@@ -161,4 +168,23 @@ impl Service {
         log::info!("stopped");
         outcome.map(|()| Ended::Done)
     }
+}
+
+/// Starts all that reads. The channel is closed when nobody reads any more: with `once`, or when standard input, the only
+/// input, has ended.
+fn spawn_readers(
+    threads: &mut Threads,
+    collector: Collector,
+    streams: Streams,
+    once: bool,
+) -> Result<(Vec<PipedStop>, Receiver<()>)> {
+    let (alive, all_read) = bounded(0);
+    let holds_on = once || streams.is_beside_files();
+    let stops = streams.spawn(threads, &alive)?;
+    let held = holds_on.then_some(alive);
+    threads.spawn("collector", move || {
+        collector.run();
+        drop(held);
+    })?;
+    Ok((stops, all_read))
 }

@@ -13,7 +13,8 @@ use crate::alerter::courier::{Courier, Order, Replacement};
 use crate::alerter::{self, Alerter};
 use crate::cli::RunOptions;
 use crate::collector;
-use crate::config::{Loaded, Problems, Settings};
+use crate::collector::piped::Input;
+use crate::config::{self, Loaded, Problems, Settings};
 use crate::keeper;
 use crate::metrics::Metrics;
 use crate::own_log;
@@ -161,7 +162,12 @@ impl Reloader {
             analyzer.replace(plan.clone());
         }
         self.parts.collector.tell(collector::Inbox::Reload(collector::Reload {
-            sources: settings.sources.iter().map(|source| source.collector.clone()).collect(),
+            sources: settings
+                .sources
+                .iter()
+                .filter(|source| source.input == Input::Files)
+                .map(|source| source.collector.clone())
+                .collect(),
             own: build::own_files(&settings),
             resumed: known.resumed,
             first_starts: known.first_starts,
@@ -265,6 +271,22 @@ fn keep_what_needs_a_restart(current: &Settings, new: &mut Settings) {
     if new.state_dir != current.state_dir {
         new.state_dir.clone_from(&current.state_dir);
         kept.push("state_dir".to_owned());
+    }
+    let streams = |settings: &Settings| -> Vec<config::Source> {
+        let sources = settings.sources.iter();
+        sources.filter(|source| source.input != Input::Files).cloned().collect()
+    };
+    let (old_streams, new_streams) = (streams(current), streams(new));
+    let inputs = |sources: &[config::Source]| -> Vec<(Arc<str>, Input)> {
+        let pairs = sources
+            .iter()
+            .map(|source| (source.collector.name.clone(), source.input.clone()));
+        pairs.collect()
+    };
+    if inputs(&old_streams) != inputs(&new_streams) {
+        new.sources.retain(|source| source.input == Input::Files);
+        new.sources.extend(old_streams);
+        kept.push("sources of the journal or of standard input".to_owned());
     }
     if new.analyzer_threads != current.analyzer_threads {
         new.analyzer_threads = current.analyzer_threads;

@@ -2,7 +2,7 @@
 
 use crate::analyzer::stream::{Analyzers, Seen};
 use crate::analyzer::{Exceptional, Stream};
-use crate::collector::{Chunk, Event, FileKey, FileState, LastWrite, Opened};
+use crate::collector::{Appetite, Chunk, Event, FileKey, FileState, LastWrite, Opened};
 use crate::keeper::{self, Batch, Board, Message};
 use crate::metrics::{self, Metrics, Suppressed};
 use crate::record;
@@ -55,6 +55,8 @@ pub struct Worker {
     pub events: Receiver<Event>,
     /// What [`Event::Reload`] speaks of: left here before the collector hears of it.
     pub plans: Receiver<Plan>,
+    /// Told how much was found, so that chunks are cut accordingly.
+    pub appetite: Arc<Appetite>,
     /// Empty buffers go back to the collector.
     pub spent: Sender<Vec<u8>>,
     pub batches: Sender<Message>,
@@ -269,6 +271,7 @@ impl Worker {
             counts.unparsed_lines.add(odd.unparsed_lines);
             counts.replaced_bytes.add(odd.replaced_bytes);
         }
+        self.appetite.digested(chunk.bytes.len(), found.len());
         chunk.bytes.clear();
         // A full pool has buffers enough: this one is freed.
         self.spent.try_send(chunk.bytes).ok();

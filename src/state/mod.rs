@@ -5,6 +5,7 @@
 //! begin afresh; the bad files are set aside and the caller is told by an [`Incident`]. A newer schema is refused.
 
 pub mod checkpoints;
+pub mod copies;
 pub mod groups;
 pub mod held;
 pub mod history;
@@ -20,6 +21,7 @@ use anyhow::{Context, Result};
 pub use recover::{INCIDENT, Incident, Recovered};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
+pub use schema::VERSION;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -141,6 +143,13 @@ impl State {
         Ok(outcome)
     }
 
+    /// Brings what is in the log into the database, and the log to nothing: on a full disk that may be the room that is
+    /// missing. An error says only that there is none.
+    pub fn make_room(&self) {
+        let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+        self.connection.query_row(checkpoint, [], |_| Ok(())).ok();
+    }
+
     /// The state directory.
     pub fn directory(&self) -> &Path {
         self.database.parent().unwrap_or(Path::new("."))
@@ -256,7 +265,7 @@ fn copy_database(connection: &Connection, target: &Path) -> Result<()> {
         Ok(()) | Err(_) => {}
     }
     let mut copy = Connection::open(&unfinished)?;
-    rusqlite::backup::Backup::new(connection, &mut copy)?.run_to_completion(256, Duration::ZERO, None)?;
+    rusqlite::backup::Backup::new(connection, &mut copy)?.run_to_completion(i32::MAX, Duration::ZERO, None)?;
     copy.pragma_update(None, "journal_mode", "DELETE")?;
     copy.close().map_err(|(_, error)| error)?;
     File::open(&unfinished)?.sync_all()?;

@@ -74,6 +74,15 @@ pub fn is_damage(error: &anyhow::Error) -> bool {
     }
 }
 
+/// Whether the disk is full, or fails in the ways in which a full one does (shared memory cannot be made).
+pub fn is_for_want_of_room(error: &anyhow::Error) -> bool {
+    let cause = error.chain().find_map(|cause| cause.downcast_ref::<rusqlite::Error>());
+    let code = cause.and_then(rusqlite::Error::sqlite_error_code);
+    let of_system = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
+    matches!(code, Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure))
+        || of_system.is_some_and(|error| error.kind() == std::io::ErrorKind::StorageFull)
+}
+
 /// Whether the content itself is at fault, and no other way of looking at it helps.
 pub fn is_corrupt(error: &anyhow::Error) -> bool {
     let cause = error.chain().find_map(|cause| cause.downcast_ref::<rusqlite::Error>());
@@ -85,6 +94,55 @@ pub fn is_corrupt(error: &anyhow::Error) -> bool {
 fn is_short_read(error: Option<&rusqlite::Error>) -> bool {
     let code = error.and_then(rusqlite::Error::sqlite_error);
     code.is_some_and(|code| code.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ)
+}
+
+/// What a state holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contents {
+    pub version: usize,
+    pub files: u64,
+    pub groups: u64,
+    pub queued: u64,
+    pub parked: u64,
+    pub dead: u64,
+}
+
+/// Looks at a state without changing it, also while it is written.
+///
+/// # Errors
+/// It cannot be read, is no state, or is damaged ([`is_damage`]).
+pub fn inspect(database: &Path) -> Result<Contents> {
+    let connection = super::open_read_only(database)?;
+    let looked_at = format!("reading {}", database.display());
+    check(&connection).with_context(|| looked_at.clone())?;
+    let count = |sql: &str| {
+        connection
+            .query_row(sql, [], |row| row.get(0))
+            .with_context(|| looked_at.clone())
+    };
+    let deliveries = |state: &str| count(&format!("SELECT count(*) FROM outbox WHERE state = '{state}'"));
+    let version = count("PRAGMA user_version")?;
+    if version == 0 {
+        bail!("{}: no state", database.display());
+    }
+    Ok(Contents {
+        version: usize::try_from(version).unwrap_or(usize::MAX),
+        files: count("SELECT count(*) FROM files")?,
+        groups: count("SELECT count(*) FROM groups")?,
+        queued: deliveries("queued")?,
+        parked: deliveries("parked")?,
+        dead: deliveries("dead")?,
+    })
+}
+
+/// A short look with a connection of its own, beside the writer.
+///
+/// # Errors
+/// It cannot be read, or is damaged ([`is_corrupt`]).
+pub fn probe(dir: &Path) -> Result<()> {
+    let connection = super::open_read_only(&dir.join("state.db"))?;
+    connection.query_row("SELECT count(*) FROM files", [], |_| Ok(()))?;
+    Ok(())
 }
 
 /// Structure, and that all that a start reads can be read.
@@ -143,7 +201,7 @@ fn validate(connection: &Connection) -> Result<()> {
 
 /// Puts a new database in the place of the damaged one; it holds the [`Incident`] until that is told.
 pub fn recover(database: &Path, cause: String) -> Result<()> {
-    let set_aside = free_name(database);
+    let set_aside = free_name(database, "bad");
     let unfinished = with_suffix(database, ".new.tmp");
     remove_if_there(&unfinished)?;
     remove_if_there(&with_suffix(&unfinished, "-journal"))?;
@@ -160,19 +218,24 @@ pub fn recover(database: &Path, cause: String) -> Result<()> {
     File::open(&unfinished)?.sync_all()?;
     let ready = with_suffix(database, ".new");
     fs::rename(&unfinished, &ready)?;
-    // The log of the damaged one must not meet the new one: it goes first.
+    exchange(database, &set_aside)?;
+    remove_old(database);
+    Ok(())
+}
+
+/// Sets the database aside, and puts `state.db.new` in its place.
+pub fn exchange(database: &Path, set_aside: &Path) -> Result<()> {
+    // The log of the old one must not meet the new one: it goes first.
     for suffix in ["-wal", "-shm", ""] {
         let from = with_suffix(database, suffix);
-        match fs::rename(&from, with_suffix(&set_aside, suffix)) {
+        match fs::rename(&from, with_suffix(set_aside, suffix)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(error).with_context(|| format!("setting aside {}", from.display()));
             }
             Ok(()) | Err(_) => {}
         }
     }
-    finish(database)?;
-    remove_old(database);
-    Ok(())
+    finish(database)
 }
 
 /// Completes an exchange that was interrupted between setting aside and putting in place.
@@ -327,10 +390,10 @@ fn good_backup(database: &Path) -> Option<Connection> {
     (has_tables && check(&connection).is_ok()).then_some(connection)
 }
 
-/// `state.db.bad-<time>`, with a number where that is taken.
-fn free_name(database: &Path) -> PathBuf {
+/// `state.db.<why>-<time>`, with a number where that is taken.
+pub fn free_name(database: &Path, why: &str) -> PathBuf {
     let time = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
-    let first = database.with_extension(format!("db.bad-{time}"));
+    let first = database.with_extension(format!("db.{why}-{time}"));
     let mut name = first.clone();
     for number in 2.. {
         if !name.exists() && !with_suffix(&name, "-wal").exists() {
@@ -341,14 +404,26 @@ fn free_name(database: &Path) -> PathBuf {
     name
 }
 
+/// Names of what was set aside because of damage, oldest first, with their logs.
+pub fn set_aside_before(database: &Path) -> Vec<String> {
+    let entries = database
+        .parent()
+        .map(fs::read_dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut bad: Vec<String> = names.filter(|name| name.starts_with("state.db.bad-")).collect();
+    bad.sort();
+    bad
+}
+
 /// Keeps the newest [`BAD_MAX`] damaged states. What cannot be removed is left: it does no harm.
 fn remove_old(database: &Path) {
     let Some(directory) = database.parent() else { return };
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    let mut bad: Vec<String> = names.filter(|name| name.starts_with("state.db.bad-")).collect();
+    let bad = set_aside_before(database);
     let stem = |name: &str| name.trim_end_matches("-wal").trim_end_matches("-shm").to_owned();
-    bad.sort();
     let mut stems: Vec<String> = bad.iter().map(|name| stem(name)).collect();
     stems.dedup();
     let old = &stems[..stems.len().saturating_sub(BAD_MAX)];

@@ -226,3 +226,21 @@ fn a_newer_schema_is_refused_and_left_alone() {
         99
     );
 }
+
+#[test]
+fn a_state_of_any_older_schema_is_brought_up_to_date() {
+    for version in 1..VERSION {
+        let dir = tempfile::tempdir().unwrap();
+        let old = Connection::open(dir.path().join("state.db")).unwrap();
+        schema::MIGRATIONS[..version]
+            .iter()
+            .for_each(|migration| old.execute_batch(migration).unwrap());
+        old.pragma_update(None, "user_version", version).unwrap();
+        checkpoints::insert(&old, &checkpoint(10)).unwrap();
+        drop(old);
+        let (state, incident) = State::open(dir.path()).unwrap();
+        assert_eq!(incident, None, "from {version}");
+        assert_eq!(checkpoints::load(state.connection()).unwrap().len(), 1);
+        assert!(dir.path().join(format!("state.db.v{version}.bak")).exists());
+    }
+}

@@ -11,6 +11,7 @@ mod corpus;
 mod crash;
 mod email;
 mod explain;
+mod journal;
 mod judge;
 mod kafka;
 mod life;

@@ -2,7 +2,7 @@
 
 use super::super::identity::{self, TAIL_BYTES};
 use super::super::lines::{self, Limits};
-use super::{Archive, CHUNK_BYTES, Followed, Step};
+use super::{Archive, CHUNK_MAX_BYTES, Followed, Step};
 use std::io::{self, Read as _};
 
 impl Followed {
@@ -13,7 +13,7 @@ impl Followed {
         limits: Limits,
         host_id: &str,
     ) -> io::Result<Step> {
-        let wanted = CHUNK_BYTES.max(limits.window_bytes() + 1);
+        let wanted = CHUNK_MAX_BYTES.max(limits.window_bytes() + 1);
         if archive.carry.len() < wanted && !archive.ended {
             let missing = (wanted - archive.carry.len()) as u64;
             let read = archive.reader.by_ref().take(missing).read_to_end(&mut archive.carry)?;
@@ -28,7 +28,9 @@ impl Followed {
         }
         let limits = self.state.limits(limits, self.position, &archive.carry);
         let skipping = self.state.cut_at == Some(self.position);
-        let cut = lines::cut(&archive.carry, limits, skipping, archive.ended);
+        let offered = self.offered(&archive.carry, limits);
+        let ended = archive.ended && offered.len() == archive.carry.len();
+        let cut = lines::cut(offered, limits, skipping, ended);
         if cut.next == 0 {
             return Ok(Step::Idle);
         }

@@ -2,7 +2,7 @@
 
 use super::patterns;
 use super::{alert_at, list, name, words};
-use crate::collector::{self, lines::Newline};
+use crate::collector::{self, lines::Newline, piped::Input};
 use crate::config::Source;
 use crate::config::decode::clip;
 use crate::config::file;
@@ -27,6 +27,10 @@ pub fn sources(key: Key<Vec<Key<file::Source>>>, inputs: &mut Inputs) -> (Vec<So
         let at = item.at();
         if item.get().is_some() {
             sources.push(source(at, &item.section(), &mut taken, inputs));
+            let readers = sources.iter().filter(|source| source.input == Input::Stdin).count();
+            if let (2.., Some(at), Some(Input::Stdin)) = (readers, at, sources.last().map(|source| &source.input)) {
+                inputs.fault(at, "another source reads standard input already", "there is only one");
+            }
         }
     }
     (sources, taken)
@@ -34,14 +38,18 @@ pub fn sources(key: Key<Vec<Key<file::Source>>>, inputs: &mut Inputs) -> (Vec<So
 
 fn source(at: Option<NodeId>, file: &file::Source, taken: &mut Vec<String>, inputs: &mut Inputs) -> Source {
     let name: Arc<str> = name(at, &file.name, "source", taken, inputs).into();
-    let kinds = [file.paths.is_given(), file.journald.is_given(), file.stdin.is_given()];
-    if let (0, Some(at)) = (kinds.iter().filter(|given| **given).count(), at) {
-        inputs.fault(at, "this source has no `paths`", "add `paths: [/var/log/…/*.log]`");
+    let input = input(at, file, inputs);
+    let mut record = record_settings(file, inputs);
+    if matches!(input, Input::Journald { .. }) {
+        // What is read of the journal is written as syslog.
+        record.format = Format::Syslog;
     }
-    let record = record_settings(file, inputs);
     let collector = collector::Source {
         name,
-        paths: globs(&file.paths, true, inputs),
+        paths: match &input {
+            Input::Files => globs(&file.paths, true, inputs),
+            Input::Journald { .. } | Input::Stdin => Vec::new(),
+        },
         exclude: globs(&file.exclude, false, inputs),
         read_from: match file.read_from.or(file::ReadFrom::End) {
             file::ReadFrom::End => collector::ReadFrom::End,
@@ -57,10 +65,63 @@ fn source(at: Option<NodeId>, file: &file::Source, taken: &mut Vec<String>, inpu
     };
     Source {
         collector,
+        input,
         record,
         alert_at: file.alert_at.get().map(|level| alert_at(*level)),
         labels: words(&file.labels),
     }
+}
+
+/// Where its lines come from; keys that mean nothing there are faults.
+fn input(at: Option<NodeId>, file: &file::Source, inputs: &mut Inputs) -> Input {
+    let kinds = [file.paths.is_given(), file.journald.is_given(), file.stdin.is_given()];
+    match (kinds.iter().filter(|given| **given).count(), at) {
+        (0, Some(at)) => {
+            let hint = "add `paths: [/var/log/…/*.log]`, `journald: {}` or `stdin: {}`";
+            inputs.fault(at, "this source has no `paths`", hint);
+        }
+        (2.., Some(at)) => {
+            let hint = "a source has one of `paths`, `journald` and `stdin`: make two of it";
+            inputs.fault(at, "this source has several inputs", hint);
+        }
+        (_, _) => {}
+    }
+    let input = match kinds {
+        [false, true, false] => Input::Journald {
+            units: file
+                .journald
+                .get()
+                .map_or_else(Vec::new, |journal| units(&journal.units, inputs)),
+        },
+        [false, false, true] => Input::Stdin,
+        _ => Input::Files,
+    };
+    let journal = matches!(input, Input::Journald { .. });
+    let only_files = input != Input::Files;
+    let meaningless = [
+        (file.exclude.at(), only_files),
+        (file.read_rate.at(), only_files),
+        (file.read_from.at(), input == Input::Stdin),
+        (file.ignore_older.at(), input == Input::Stdin),
+        (file.format.at(), journal),
+        (file.encoding.at(), journal),
+    ];
+    for at in meaningless.into_iter().filter(|(_, is)| *is).filter_map(|(at, _)| at) {
+        inputs.fault(at, "means nothing for this input", "remove it");
+    }
+    input
+}
+
+/// Units as `journalctl --unit` takes them.
+fn units(key: &Key<Vec<Key<String>>>, inputs: &mut Inputs) -> Vec<String> {
+    for item in key.get().into_iter().flatten() {
+        if let Some((at, unit)) = item.placed()
+            && (unit.is_empty() || unit.contains(char::is_whitespace))
+        {
+            inputs.fault(at, "is not a unit", "write it as systemctl does: nginx.service");
+        }
+    }
+    list(key)
 }
 
 /// How a source's lines become records.

@@ -70,7 +70,14 @@ impl Syslog<'_> {
         if let Some(priority) = self.priority {
             fields.insert("facility".to_owned(), Value::String(facility(priority / 8).to_owned()));
         }
-        let data = elements(self.structured_data);
+        let mut data = elements(self.structured_data);
+        // Our own, of the journal: plain fields.
+        let of_journal = data.remove("journald");
+        for pair in of_journal.as_ref().and_then(Value::as_array).into_iter().flatten() {
+            if let (Some(name), Some(value)) = (pair[0].as_str(), pair.get(1)) {
+                fields.insert(name.to_owned(), value.clone());
+            }
+        }
         if !data.is_empty() {
             fields.insert("structured_data".to_owned(), Value::Object(data));
         }

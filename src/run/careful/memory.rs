@@ -161,7 +161,7 @@ impl Memory {
 /// Whether there may be something to read: what stands idle is not stuck.
 fn has_unread(known: &Checkpoint) -> bool {
     let (offset, state) = (known.resume.offset, &known.file_state);
-    if state.finished {
+    if state.finished || !known.path.is_absolute() {
         return false;
     }
     let elsewhere = |found: std::fs::Metadata| found.ino() != state.identity.ino || found.len() > offset;

@@ -25,6 +25,7 @@ fn worker() -> (Worker, Sender<Event>, Receiver<Message>) {
     let (to_worker, events) = bounded(8);
     let (batches, from_worker) = bounded(64);
     let worker = Worker {
+        appetite: Arc::default(),
         sources: Arc::new(BTreeMap::from([(
             source,
             SourceParts {

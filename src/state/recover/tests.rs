@@ -259,3 +259,21 @@ fn a_full_disk_or_a_forbidden_file_is_no_damage() {
         assert!(failure(code), "{code}");
     }
 }
+
+#[test]
+fn damage_done_at_work_is_seen_beside_the_writer() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut state, _) = State::open(dir.path()).unwrap();
+    find(&mut state, 0);
+    assert!(probe(dir.path()).is_ok());
+    let database = dir.path().join("state.db");
+    let length = fs::metadata(&database).unwrap().len() as usize;
+    fs::write(&database, vec![0x5A; length]).unwrap();
+    File::options()
+        .write(true)
+        .open(dir.path().join("state.db-wal"))
+        .unwrap()
+        .set_len(0)
+        .unwrap();
+    assert!(is_corrupt(&probe(dir.path()).unwrap_err()));
+}
