@@ -35,17 +35,16 @@ impl Appetite {
     /// A chunk of so many bytes gave so many findings. It shrinks at once and grows by doubling.
     pub fn digested(&self, bytes: usize, findings: usize) {
         let now = self.chunk_bytes();
-        let wanted = bytes * FINDINGS_WANTED / findings.max(1);
-        let next = if wanted < now {
-            wanted
-        } else {
-            now.saturating_mul(2).min(wanted.max(now))
-        };
         // Small chunks of quiet files say nothing about large ones.
-        if wanted < now || bytes * 2 >= now {
-            self.chunk_bytes
-                .store(next.clamp(CHUNK_MIN_BYTES, CHUNK_MAX_BYTES), Ordering::Relaxed);
-        }
+        let next = if findings > FINDINGS_WANTED {
+            now.min(bytes * FINDINGS_WANTED / findings)
+        } else if findings * 2 <= FINDINGS_WANTED && bytes * 2 >= now {
+            now.saturating_mul(2)
+        } else {
+            return;
+        };
+        self.chunk_bytes
+            .store(next.clamp(CHUNK_MIN_BYTES, CHUNK_MAX_BYTES), Ordering::Relaxed);
     }
 }
 
