@@ -54,7 +54,8 @@ fn reload(home: &Home, program: &mut Program) {
     program.wait_until("the reload is through", || reloads() > Some(before));
 }
 
-const TO_FILE: &str = "sources:\n  - {name: app, paths: ['{home}/logs/app.log']}\n\
+// From the beginning: the kernel stamps the birth of a file by its last tick, which may lie before the start.
+const TO_FILE: &str = "sources:\n  - {name: app, paths: ['{home}/logs/app.log'], read_from: beginning}\n\
      alerters:\n  - {name: archive, send: each, file: {path: '{home}/alerts', format: raw}}\n";
 
 #[test]
