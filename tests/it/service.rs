@@ -25,7 +25,7 @@ fn alerts(home: &Home) -> Vec<String> {
 fn lines_written_while_it_runs_are_alerted_and_sigterm_ends_it_well() {
     let home = Home::new();
     home.configure(
-        "sources:\n  - {name: app, paths: ['{home}/logs/*.log']}\n\
+        "sources:\n  - {name: app, paths: ['{home}/logs/*.log'], read_from: beginning}\n\
          alerters:\n  - {name: screen, console: {format: json}}\n",
     );
     let mut program = home.start(&["run"]);
