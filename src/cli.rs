@@ -97,7 +97,18 @@ pub struct InitOptions {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusOptions {
-    pub json: bool,
+    pub view: StatusView,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatusView {
+    Text,
+    /// One object.
+    Json,
+    /// One line with performance data, and Nagios' exit status.
+    Nagios,
+    /// Drawn anew until somebody has seen enough.
+    Watch,
 }
 
 /// Follows log files, finds what is exceptional in them, and tells people and systems about it.
@@ -232,6 +243,24 @@ struct TypedStatus {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// Show it live on this terminal, with the course of each source; q ends it
+    #[arg(long, conflicts_with_all = ["json", "nagios"])]
+    watch: bool,
+    /// Print one line with performance data, and exit as Nagios expects: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN
+    #[arg(long, conflicts_with = "json")]
+    nagios: bool,
+}
+
+impl From<TypedStatus> for StatusOptions {
+    fn from(typed: TypedStatus) -> Self {
+        let view = match (typed.json, typed.nagios, typed.watch) {
+            (true, _, _) => StatusView::Json,
+            (_, true, _) => StatusView::Nagios,
+            (_, _, true) => StatusView::Watch,
+            (false, false, false) => StatusView::Text,
+        };
+        Self { view }
+    }
 }
 
 /// Parses a command line, program name first. `now` is what `--since 2h` counts from.
@@ -251,7 +280,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, now: jiff::Timestamp) -> 
             output: init.output,
             quiet,
         }),
-        Some(Typed::Status(status)) => Command::Status(StatusOptions { json: status.json }),
+        Some(Typed::Status(status)) => Command::Status(status.into()),
         Some(Typed::Outbox(outbox)) => Command::Ask(Box::new(outbox.into())),
         Some(Typed::State(state)) => Command::State(state.into()),
         Some(Typed::Model(model)) => Command::Model(model.into()),

@@ -73,7 +73,7 @@ fn command(cli: &Cli) -> anyhow::Result<u8> {
             Ok(0)
         }
         Command::Init(options) => init::run(options, &mut stdout().lock(), &mut stderr().lock()).map(|()| 0),
-        Command::Status(options) => status::run(&load(cli)?.settings, options, &mut stdout().lock()),
+        Command::Status(options) => status::run(load(cli), options, &mut stdout().lock()),
         Command::Ask(asked) => ask::run(&load(cli)?.settings, asked, &mut stdout().lock()).map(|()| 0),
         Command::Model(options) => model::run(options, &mut stdin().lock(), &mut stdout().lock()).map(|()| 0),
         Command::Explain(options) => explain::run(&load(cli)?.settings, options, &mut stdout().lock()).map(|()| 0),

@@ -1,200 +1,52 @@
 //! The command `status`: how the service that runs on a state directory does.
 
-use crate::cli::StatusOptions;
-use crate::config::Settings;
+mod nagios;
+mod text;
+mod watch;
+
+use crate::cli::{StatusOptions, StatusView};
+use crate::config::{Loaded, Problems};
 use crate::control;
 use crate::keeper::Status;
-use std::io::{self, Write};
+use std::io::Write;
+use std::path::Path;
 
-/// Who is behind by more than this is catching up.
-const CATCHING_UP_BYTES: u64 = 1024 * 1024;
 const HEALTHY: u8 = 0;
 const DEGRADED: u8 = 1;
 const NOT_RUNNING: u8 = 3;
 
-/// Writes the status; the exit status says healthy, degraded or not running.
-pub fn run(settings: &Settings, options: &StatusOptions, out: &mut dyn Write) -> anyhow::Result<u8> {
-    let status = control::status(&settings.state_dir)?;
-    match (&status, options.json) {
-        (Some(status), true) => writeln!(out, "{}", serde_json::to_string(status)?)?,
-        (None, true) => writeln!(out, r#"{{"running":false}}"#)?,
-        (Some(status), false) => write_text(status, out)?,
-        (None, false) => writeln!(
-            out,
-            "not running: no service answers in {}",
-            settings.state_dir.display()
-        )?,
+/// Writes the status; the exit status says healthy, degraded or not running. Who reads for Nagios expects one line and
+/// Nagios' own exit status whatever happens, also where the configuration is invalid.
+pub fn run(loaded: Result<Loaded, Problems>, options: &StatusOptions, out: &mut dyn Write) -> anyhow::Result<u8> {
+    if options.view == StatusView::Nagios {
+        let answer = loaded
+            .map_err(anyhow::Error::from)
+            .and_then(|loaded| control::status(&loaded.settings.state_dir));
+        return nagios::write(&answer, out);
     }
-    Ok(match status {
+    let state_dir = loaded?.settings.state_dir;
+    let status = match options.view {
+        StatusView::Watch => watch::run(&state_dir, out)?,
+        StatusView::Json | StatusView::Text | StatusView::Nagios => control::status(&state_dir)?,
+    };
+    match (&status, options.view) {
+        (Some(status), StatusView::Json) => writeln!(out, "{}", serde_json::to_string(status)?)?,
+        (None, StatusView::Json) => writeln!(out, r#"{{"running":false}}"#)?,
+        (Some(status), StatusView::Text) => text::write(status, None, out)?,
+        (None, StatusView::Text) => writeln!(out, "{}", nobody(&state_dir))?,
+        (_, StatusView::Watch | StatusView::Nagios) => {}
+    }
+    Ok(exit_status(status.as_ref()))
+}
+
+fn nobody(state_dir: &Path) -> String {
+    format!("not running: no service answers in {}", state_dir.display())
+}
+
+fn exit_status(status: Option<&Status>) -> u8 {
+    match status {
         None => NOT_RUNNING,
         Some(status) if status.reasons.is_empty() => HEALTHY,
         Some(_) => DEGRADED,
-    })
-}
-
-fn write_text(status: &Status, out: &mut dyn Write) -> io::Result<()> {
-    write_health(status, out)?;
-    write_sources(status, out)?;
-    write_known(status, out)?;
-    write_alerters(status, out)?;
-    write_alerts(status, out)
-}
-
-fn write_health(status: &Status, out: &mut dyn Write) -> io::Result<()> {
-    let health = if status.reasons.is_empty() {
-        "healthy"
-    } else {
-        "degraded"
-    };
-    writeln!(
-        out,
-        "{health}, up {} (pid {}, version {})",
-        span(status.uptime_seconds),
-        status.pid,
-        status.version
-    )?;
-    for reason in &status.reasons {
-        writeln!(out, "  {reason}")?;
-    }
-    Ok(())
-}
-
-fn write_sources(status: &Status, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(
-        out,
-        "\n{:<16} {:>6} {:>11} {:>11} {:>11} {:>11} {:>11}",
-        "source", "files", "behind", "read", "records", "exceptional", "lost"
-    )?;
-    for source in &status.sources {
-        let lost: u64 = source.lost_bytes.values().sum();
-        writeln!(
-            out,
-            "{:<16} {:>6} {:>11} {:>11} {:>11} {:>11} {:>11}",
-            source.name,
-            source.files,
-            bytes(source.lag_bytes),
-            bytes(source.read_bytes),
-            source.records,
-            source.exceptional,
-            bytes(lost)
-        )?;
-        if source.lag_bytes > CATCHING_UP_BYTES {
-            let speed = source.read_bytes_per_s;
-            let left = source.lag_bytes.checked_div(speed).map_or_else(|| "-".into(), span);
-            writeln!(
-                out,
-                "  catching up: {} left at {}/s, {left}",
-                bytes(source.lag_bytes),
-                bytes(speed)
-            )?;
-        }
-    }
-    Ok(())
-}
-
-/// What each source is known to say, and the judge.
-fn write_known(status: &Status, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "\n{:<16} {:>10} {:>10}", "source", "templates", "novelty")?;
-    for source in &status.sources {
-        writeln!(
-            out,
-            "{:<16} {:>10} {:>10}",
-            source.name, source.templates, source.novelty
-        )?;
-    }
-    let ai = &status.ai;
-    if ai.mode != "off" && !ai.mode.is_empty() {
-        let away = if ai.away { ", away: templates wait" } else { "" };
-        writeln!(
-            out,
-            "\njudge: {} ({}{away}); {} wait, {} verdicts, {} abnormal since the start",
-            if ai.model.is_empty() {
-                "not known yet"
-            } else {
-                &ai.model
-            },
-            ai.mode,
-            ai.pending,
-            ai.verdicts,
-            ai.abnormal
-        )?;
-    }
-    Ok(())
-}
-
-fn write_alerters(status: &Status, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(
-        out,
-        "\n{:<16} {:>8} {:>8} {:>8} {:>10} {:>10} {:>10}",
-        "alerter", "queued", "parked", "dead", "oldest", "delivered", "failed"
-    )?;
-    for alerter in &status.alerters {
-        writeln!(
-            out,
-            "{:<16} {:>8} {:>8} {:>8} {:>10} {:>10} {:>10}",
-            alerter.name,
-            alerter.queued,
-            alerter.parked,
-            alerter.dead,
-            alerter.oldest_seconds.map_or_else(|| "-".into(), span),
-            alerter.delivered,
-            alerter.failed
-        )?;
-        if let Some(error) = alerter.blocked.as_ref().or(alerter.last_error.as_ref()) {
-            writeln!(out, "  {error}")?;
-        }
-    }
-    Ok(())
-}
-
-fn write_alerts(status: &Status, out: &mut dyn Write) -> io::Result<()> {
-    let worst_first = status.alerts.said.iter().rev();
-    let said: Vec<String> = worst_first
-        .map(|(severity, count)| format!("{count} {severity}"))
-        .collect();
-    let said = if said.is_empty() {
-        "none".to_owned()
-    } else {
-        said.join(", ")
-    };
-    writeln!(
-        out,
-        "\nalerts: {} firing; said since the start: {said}",
-        status.alerts.firing
-    )?;
-    writeln!(
-        out,
-        "flash: {} written to the state since the start, in {} commits",
-        bytes(status.state_written_bytes),
-        status.state_commits
-    )?;
-    let suppressed = status.alerts.suppressed.iter();
-    let suppressed: Vec<String> = suppressed
-        .map(|(reason, count)| format!("{count} by {reason}"))
-        .collect();
-    if !suppressed.is_empty() {
-        writeln!(out, "kept from being told: {}", suppressed.join(", "))?;
-    }
-    if status.alerts.silences > 0 {
-        writeln!(out, "silences in force: {}", status.alerts.silences)?;
-    }
-    Ok(())
-}
-
-fn span(seconds: u64) -> String {
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3_600 => format!("{} min", seconds / 60),
-        3_600..172_800 => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
-        _ => format!("{} d {} h", seconds / 86_400, seconds / 3_600 % 24),
-    }
-}
-
-fn bytes(count: u64) -> String {
-    match count {
-        0..1_024 => format!("{count} B"),
-        1_024..1_048_576 => format!("{:.1} KiB", count as f64 / 1_024.0),
-        1_048_576..1_073_741_824 => format!("{:.1} MiB", count as f64 / 1_048_576.0),
-        _ => format!("{:.1} GiB", count as f64 / 1_073_741_824.0),
     }
 }

@@ -49,6 +49,24 @@ fn run_is_the_default_command() {
 }
 
 #[test]
+fn status_is_shown_in_one_way() {
+    let view = |line: &[&str]| match typed(line).command {
+        Command::Status(options) => options.view,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(view(&["status"]), StatusView::Text);
+    assert_eq!(view(&["status", "--json"]), StatusView::Json);
+    assert_eq!(view(&["status", "--nagios"]), StatusView::Nagios);
+    assert_eq!(view(&["status", "--watch"]), StatusView::Watch);
+    for two in [["--json", "--watch"], ["--json", "--nagios"], ["--watch", "--nagios"]] {
+        assert!(
+            refused(&["status", two[0], two[1]]).contains("cannot be used with"),
+            "{two:?}"
+        );
+    }
+}
+
+#[test]
 fn one_dash_is_enough_for_config() {
     for line in [
         &["-config", "a.yaml"][..],

@@ -40,6 +40,7 @@ pub mod lost {
     pub const POWER_CUT: &str = "power_cut";
     pub const POISON: &str = "poison";
     pub const UNREADABLE: &str = "unreadable";
+    pub const ALL: [&str; 5] = [DELETED, TRUNCATED, POWER_CUT, POISON, UNREADABLE];
 }
 
 impl Ledger {

@@ -1,7 +1,9 @@
 //! How it goes: what `status` shows.
 
 use super::Keeper;
-use crate::metrics::{STATUSES, Suppressed};
+use crate::collector::FileState;
+use crate::collector::ledger::lost;
+use crate::metrics::{Minute, STATUSES, Suppressed};
 use crate::record::Level;
 use crate::state::outbox;
 use serde::{Deserialize, Serialize};
@@ -22,6 +24,12 @@ pub struct Status {
     pub uptime_seconds: u64,
     /// Why it is degraded; empty: healthy.
     pub reasons: Vec<String>,
+    /// People may not hear of what is found: a thread is stuck, the state cannot be written, alerts are not delivered.
+    #[serde(default)]
+    pub critical: bool,
+    /// What the last whole minute brought; none yet in the first.
+    #[serde(default)]
+    pub last_minute: Option<Minute>,
     pub sources: Vec<Source>,
     pub alerts: Alerts,
     pub alerters: Vec<Alerter>,
@@ -59,10 +67,24 @@ pub struct Source {
     /// Records with an unknown mask for which there was no room to look at.
     #[serde(default)]
     pub unweighed: u64,
+    /// Of the files that are followed now.
+    #[serde(default)]
+    pub ledger: Ledger,
     /// Since the start, by reason; what is skipped: of the files that are followed now.
     pub lost_bytes: BTreeMap<String, u64>,
     pub skipped_bytes: BTreeMap<String, u64>,
     pub possible_losses: u64,
+}
+
+/// Where the bytes of files went: `seen = judged + skipped + lost + pending`. Bytes that went with the power were judged
+/// before and are not seen any more: they are in `lost_bytes` only.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    pub seen: u64,
+    pub judged: u64,
+    pub skipped: u64,
+    pub lost: u64,
+    pub pending: u64,
 }
 
 /// The judge; all zero where none is configured.
@@ -119,40 +141,23 @@ pub struct Alerter {
     pub last_error: Option<String>,
 }
 
+impl Ledger {
+    fn add(&mut self, file: &FileState) {
+        let cut = file.ledger.lost.get(lost::POWER_CUT).copied().unwrap_or(0);
+        self.seen += file.size_seen;
+        self.judged += file.ledger.handed_on;
+        self.skipped += file.ledger.skipped_bytes();
+        self.lost += file.ledger.lost_bytes().saturating_sub(cut);
+        self.pending += file.pending_bytes();
+    }
+}
+
 impl Keeper {
     pub(super) fn status(&self) -> Status {
-        let alerters = self.alerters();
-        let mut reasons: Vec<String> = Vec::new();
-        if self.pending.failed_at.is_some() {
-            reasons.push("the state cannot be written".into());
-        }
-        if self.metrics.reload_failed.load(Ordering::Relaxed) {
-            reasons.push("the changed configuration could not be loaded; the old one is in force".into());
-        }
-        for thread in self.metrics.stuck() {
-            reasons.push(format!("the thread {thread} does not answer"));
-        }
-        let sources = self.sources();
-        for source in sources.iter().filter(|source| source.lag_bytes > LAG_MAX_BYTES) {
-            reasons.push(format!(
-                "source {} is {} MiB behind",
-                source.name,
-                source.lag_bytes >> 20
-            ));
-        }
-        for alerter in &alerters {
-            if let Some(reason) = &alerter.blocked {
-                reasons.push(format!("alerter {} is blocked: {reason}", alerter.name));
-            } else if alerter
-                .oldest_seconds
-                .is_some_and(|age| age > DELIVERY_AGE_MAX.as_secs())
-            {
-                reasons.push(format!(
-                    "alerter {} has undelivered alerts older than 5 min",
-                    alerter.name
-                ));
-            }
-        }
+        let (alerters, sources) = (self.alerters(), self.sources());
+        let mut reasons = self.reasons_not_heard(&alerters);
+        let critical = !reasons.is_empty();
+        reasons.extend(self.reasons_degraded(&sources));
         let of_level = |level| {
             STATUSES
                 .iter()
@@ -168,6 +173,8 @@ impl Keeper {
             pid: std::process::id(),
             uptime_seconds: self.started.elapsed().as_secs(),
             reasons,
+            critical,
+            last_minute: self.metrics.minutes().last().copied(),
             sources,
             alerts: Alerts {
                 firing: self.book.groups().filter(|(_, group)| group.firing).count() as u64,
@@ -182,6 +189,45 @@ impl Keeper {
             config_reloaded: !self.metrics.reload_failed.load(Ordering::Relaxed),
             state_written_bytes: self.count_written(),
         }
+    }
+
+    /// Why people may not hear of what is found.
+    fn reasons_not_heard(&self, alerters: &[Alerter]) -> Vec<String> {
+        let mut reasons = Vec::new();
+        if self.pending.failed_at.is_some() {
+            reasons.push("the state cannot be written".into());
+        }
+        for thread in self.metrics.stuck() {
+            reasons.push(format!("the thread {thread} does not answer"));
+        }
+        for alerter in alerters {
+            let is_late = |age| age > DELIVERY_AGE_MAX.as_secs();
+            if let Some(reason) = &alerter.blocked {
+                reasons.push(format!("alerter {} is blocked: {reason}", alerter.name));
+            } else if alerter.oldest_seconds.is_some_and(is_late) {
+                reasons.push(format!(
+                    "alerter {} has undelivered alerts older than 5 min",
+                    alerter.name
+                ));
+            }
+        }
+        reasons
+    }
+
+    /// What else is not as it should be.
+    fn reasons_degraded(&self, sources: &[Source]) -> Vec<String> {
+        let mut reasons = Vec::new();
+        if self.metrics.reload_failed.load(Ordering::Relaxed) {
+            reasons.push("the changed configuration could not be loaded; the old one is in force".into());
+        }
+        for source in sources.iter().filter(|source| source.lag_bytes > LAG_MAX_BYTES) {
+            reasons.push(format!(
+                "source {} is {} MiB behind",
+                source.name,
+                source.lag_bytes >> 20
+            ));
+        }
+        reasons
     }
 
     fn ai(&self) -> Ai {
@@ -224,6 +270,7 @@ impl Keeper {
                     templates,
                     novelty: novelty.to_owned(),
                     unweighed: counts.unweighed.get(),
+                    ledger: Ledger::default(),
                     lost_bytes: self.closed_losses.get(name).cloned().unwrap_or_default(),
                     skipped_bytes: BTreeMap::new(),
                     possible_losses: counts.possible_losses.get(),
@@ -232,6 +279,7 @@ impl Keeper {
                     let ledger = &file.checkpoint.file_state.ledger;
                     source.files += 1;
                     source.lag_bytes += file.lag_bytes;
+                    source.ledger.add(&file.checkpoint.file_state);
                     add(&mut source.lost_bytes, &ledger.lost);
                     add(&mut source.skipped_bytes, &ledger.skipped);
                 }

@@ -1,5 +1,6 @@
 //! The metrics as Prometheus reads them (text format 0.0.4). Names and labels are a promise: dashboards hang on them.
 
+use crate::collector::ledger::lost;
 use crate::keeper::Status;
 use crate::metrics::{ANALYZERS, Metrics, STATUSES, Suppressed};
 use crate::record::Level;
@@ -14,9 +15,9 @@ pub fn text(status: &Status, metrics: &Metrics) -> String {
     out.family(
         "state_written_bytes_total",
         "counter",
-        "Bytes that this process had written to storage",
+        "Bytes that the state and its backups gave storage to write",
     );
-    out.value("", written_bytes());
+    out.value("", status.state_written_bytes);
     out.family(
         "config_last_reload_successful",
         "gauge",
@@ -81,8 +82,10 @@ fn sources(out: &mut Out, status: &Status, metrics: &Metrics) {
         "Bytes that were in the log and could not be read, by reason",
     );
     for source in &status.sources {
-        for (reason, bytes) in &source.lost_bytes {
-            out.value(&labels(&[("source", &source.name), ("reason", reason)]), *bytes);
+        // Also what is 0: of a series that begins with a loss, Prometheus' `increase` is 0.
+        for reason in lost::ALL {
+            let bytes = source.lost_bytes.get(reason).copied().unwrap_or(0);
+            out.value(&labels(&[("source", &source.name), ("reason", reason)]), bytes);
         }
     }
     out.family("records_total", "counter", "Log entries, by level");
@@ -173,11 +176,4 @@ fn alerters(out: &mut Out, status: &Status, metrics: &Metrics) {
             alerter.oldest_seconds.unwrap_or(0),
         );
     }
-}
-
-/// What the kernel says this process had written: state, backups, own files. 0 where it does not say.
-pub fn written_bytes() -> u64 {
-    let text = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("write_bytes: "));
-    line.and_then(|bytes| bytes.parse().ok()).unwrap_or(0)
 }

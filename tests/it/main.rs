@@ -32,6 +32,7 @@ mod servers;
 mod service;
 mod silence;
 mod state;
+mod status;
 mod supervised;
 mod tiny_model;
 mod ways;

@@ -4,10 +4,13 @@
 
 use crate::program::{Home, Program};
 use crate::receiver::{Receiver, answer};
+use crate::servers::skipped;
 use rustix::process::Signal;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 const QUIET: &str = "sources:\n  - {name: app, paths: ['{home}/logs/*.log'], read_from: beginning}\n\
@@ -102,6 +105,7 @@ fn metrics_have_their_promised_names_and_a_rebound_name_is_refused() {
         "elc_read_bytes_total{source=\"app\"} ",
         "elc_read_lines_total{source=\"app\"} ",
         "elc_lag_bytes{source=\"app\"} 0",
+        "elc_lost_bytes_total{source=\"app\",reason=\"deleted\"} 0",
         "elc_findings_total{analyzer=\"level\",severity=\"error\"} 1",
         "elc_alerts_total{status=\"firing\",severity=\"error\"} 1",
         "elc_suppressed_total{reason=\"ignore\"} 0",
@@ -124,6 +128,50 @@ fn metrics_have_their_promised_names_and_a_rebound_name_is_refused() {
     assert!(!told.contains("pump"), "no content of logs without a token: {told}");
     program.wait_until("the text file is there", || home.path("elc.prom").exists());
     assert_eq!(program.stop().code(), Some(0));
+    let (_, exposition) = text.split_once("\r\n\r\n").expect("a body");
+    dashboard_and_alerts_name_what_is_told(exposition);
+    promtool_is_content(exposition);
+    promtool_is_content(&crate::program::read_lossily(&home.path("elc.prom")));
+}
+
+/// Dashboard and alert rules hang on names: each is one that `/metrics` has.
+fn dashboard_and_alerts_name_what_is_told(exposition: &str) {
+    for file in ["grafana-dashboard.json", "alerts.yaml"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("packaging/observability")
+            .join(file);
+        let text = std::fs::read_to_string(path).expect(file);
+        for (at, _) in text.match_indices("elc_") {
+            let rest = &text[at..];
+            let end = rest
+                .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+                .unwrap_or(rest.len());
+            let name = rest[..end].trim_end_matches("_bucket");
+            // Of the judge something is told only where there is one.
+            let is_told = name.starts_with("elc_ai_") || exposition.contains(&format!("# TYPE {name} "));
+            assert!(is_told, "{file}: no metric {name}");
+        }
+    }
+}
+
+fn promtool_is_content(exposition: &str) {
+    let promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut promtool) = promtool else {
+        return skipped("no promtool (Debian: prometheus)");
+    };
+    let mut stdin = promtool.stdin.take().expect("piped");
+    stdin.write_all(exposition.as_bytes()).expect("it reads");
+    drop(stdin);
+    let output = promtool.wait_with_output().expect("it ends");
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{output:?}\n{exposition}"
+    );
 }
 
 #[test]
