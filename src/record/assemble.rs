@@ -44,6 +44,8 @@ pub struct Assembler {
     spare: Vec<Open>,
     courses: Vec<Course>,
     scratch: (Vec<u8>, Vec<u8>),
+    /// The line before the current one has a head.
+    after_head: bool,
 }
 
 impl Assembler {
@@ -61,6 +63,7 @@ impl Assembler {
             spare: Vec::new(),
             courses: Vec::new(),
             scratch: (Vec::new(), Vec::new()),
+            after_head: false,
         }
     }
 
@@ -218,7 +221,10 @@ impl Assembler {
         seen.cut_to(self.settings.max_record_bytes);
         let waiting = self.partial.iter().position(|open| open.stream == stream);
         if waiting.is_none() && !partial {
-            return self.take(seen, ahead, sink);
+            let headed = seen.mark.headed;
+            self.take(seen, ahead, sink);
+            self.after_head = headed;
+            return;
         }
         self.park_ahead(ahead, sink);
         let mut whole = match waiting {
@@ -307,7 +313,10 @@ impl Assembler {
             return;
         }
         // What was open is complete; lines that it only held may leave something open again.
-        let open = self.open.swap_remove(at);
+        let mut open = self.open.swap_remove(at);
+        if seen.mark.headed && (open.after_head || open.is_headed()) {
+            open.settle_tail();
+        }
         self.close(open, sink);
         self.take(seen, ahead, sink);
     }
@@ -399,6 +408,7 @@ impl Assembler {
         let mut open = self.fresh(seen);
         open.courses.append(&mut self.courses);
         open.continuation = continuation;
+        open.after_head = self.after_head;
         if sure {
             open.settle();
         }

@@ -7,7 +7,9 @@
 
 mod accept;
 mod access;
+mod bracket;
 mod shape;
+mod sign;
 mod token;
 
 use super::level::{self, Level};
@@ -32,7 +34,7 @@ const MAX_TOKENS: usize = 16;
 /// Words that are neither number nor bracket between a stamp and its level.
 const MAX_WORDS: usize = 4;
 /// A bracket in a head is closed within so many bytes.
-const MAX_BRACKET_BYTES: usize = 160;
+const MAX_BRACKET_BYTES: usize = 224;
 
 /// Reads the head of a line.
 pub fn scan(line: &[u8]) -> Header {
@@ -144,6 +146,12 @@ impl<'a> Walk<'a> {
         }
         walk.skip_blank();
         walk.indented = walk.gap >= 2;
+        // Cisco: a clock that is not set, or not in step.
+        if let Some([b'*' | b'.', b'A'..=b'S', ..]) = bytes.get(walk.at..)
+            && timestamp::scan(&bytes[walk.at + 1..]).is_some()
+        {
+            walk.at += 1;
+        }
         walk
     }
 
@@ -170,7 +178,9 @@ impl<'a> Walk<'a> {
     fn run(&mut self) {
         while self.tokens < MAX_TOKENS {
             let step = match self.byte(self.at) {
-                Some(b'P' | b'%') if self.before == Before::Stamp && self.tagged() => return,
+                Some(b'P' | b'%') if matches!(self.before, Before::Stamp | Before::Separator) && self.tagged() => {
+                    return;
+                }
                 Some(b'0'..=b'9') => self.number(),
                 Some(open @ (b'[' | b'(' | b'<' | b'{')) => self.bracket(open),
                 Some(b'A'..=b'Z' | b'a'..=b'z' | b'_') => self.word(),
@@ -245,90 +255,10 @@ impl<'a> Walk<'a> {
             return Step::Next(Before::Opaque);
         }
         self.at += len;
-        Step::Next(Before::Opaque)
-    }
-
-    fn sign(&mut self) -> Step {
-        let sign = self.bytes[self.at];
-        let next = self.byte(self.at + 1);
-        let alone = matches!(next, None | Some(b' ' | b'\t'));
-        // Redis: `1:M 23 Nov 2026 06:00:01.123 # message`; its `-` is a level too.
-        if alone && self.numbers == 0 && self.before == Before::Stamp && self.gap == 1 && self.redis_lead() {
-            let level = match sign {
-                b'#' => Some(Level::Warn),
-                b'*' | b'-' => Some(Level::Info),
-                b'.' => Some(Level::Debug),
-                _ => None,
-            };
-            if let Some(level) = level {
-                self.at += 1;
-                return Step::Level(level);
-            }
+        match token::last_field(text) {
+            Some(level) if self.stamp.is_some() => Step::Level(level),
+            Some(_) | None => Step::Next(Before::Opaque),
         }
-        match sign {
-            b'|' | b',' | b';' | b':' => {
-                self.at += 1;
-                Step::Next(Before::Separator)
-            }
-            b'-' => {
-                while self.byte(self.at) == Some(b'-') {
-                    self.at += 1;
-                }
-                match self.byte(self.at) {
-                    None | Some(b' ' | b'\t') => Step::Next(Before::Separator),
-                    Some(_) if self.stamp.is_some() => Step::Next(Before::Separator),
-                    Some(_) => Step::Stop,
-                }
-            }
-            _ => Step::Stop,
-        }
-    }
-
-    /// A line of Redis begins with `pid:role ` or `[pid] `.
-    fn redis_lead(&self) -> bool {
-        let digits = |bytes: &[u8]| bytes.iter().take_while(|b| b.is_ascii_digit()).count();
-        match self.byte(0) {
-            Some(b'0'..=b'9') => {
-                let n = digits(self.bytes);
-                self.byte(n) == Some(b':')
-                    && matches!(self.byte(n + 1), Some(b'A'..=b'Z' | b'a'..=b'z'))
-                    && self.byte(n + 2) == Some(b' ')
-            }
-            Some(b'[') => {
-                let n = digits(&self.bytes[1..]) + 1;
-                n > 1 && matches!(self.byte(n), Some(b']' | b':'))
-            }
-            _ => false,
-        }
-    }
-
-    fn chinese(&mut self) -> Step {
-        let mut at = self.at;
-        let bracketed = self.bytes[at..].starts_with("【".as_bytes());
-        if bracketed {
-            at += "【".len();
-        }
-        let Some((level, len)) = level::from_chinese(&self.bytes[at..]) else {
-            return Step::Stop;
-        };
-        at += len;
-        let rest = &self.bytes[at..];
-        let colon = "：".as_bytes();
-        let closed = if bracketed {
-            rest.starts_with("】".as_bytes())
-        } else {
-            rest.starts_with(colon) || matches!(rest.first(), None | Some(b':' | b' ' | b'\t' | b'|' | b']'))
-        };
-        if !closed {
-            return Step::Stop;
-        }
-        self.at = at
-            + if rest.starts_with(colon) || bracketed {
-                colon.len()
-            } else {
-                0
-            };
-        Step::Level(level)
     }
 
     /// Letters: a month, a level, `level=`, a letter that is a level, or a word of the head.
@@ -372,7 +302,8 @@ impl<'a> Walk<'a> {
     fn plain_word(&mut self, rest: &[u8]) -> Step {
         let len = token::len(rest);
         let text = &rest[..len];
-        if len > 80 || token::is_http_method(text) {
+        // Android's tombstones name the time of a crash in their third line; no head begins so.
+        if len > 80 || token::is_http_method(text) || text == b"Timestamp:" {
             return Step::Stop;
         }
         if let (Some(len), Some(_)) = (token::cpu_len(text), self.stamp) {
@@ -431,7 +362,7 @@ impl<'a> Walk<'a> {
             return Step::Stop;
         };
         let inner = &self.bytes[inner_at..self.at + close];
-        let found = token::bracket(inner, open);
+        let found = bracket::read(inner, open);
         if let Some((stamp, _)) = found.stamp {
             let leads = self.tokens == 0;
             self.keep_stamp(stamp);
@@ -446,7 +377,15 @@ impl<'a> Walk<'a> {
                 self.before,
                 Before::Start | Before::Opaque | Before::Colon | Before::Separator
             );
-        if let Some(level) = found.level
+        // `[7F03ECE76700 verbose 'Default' opID=1] message`, `[main [] INFO  com.acme.App  opId=] message`.
+        let among = || {
+            if self.before == Before::Stamp {
+                bracket::word_among(inner)
+            } else {
+                None
+            }
+        };
+        if let Some(level) = found.level.or_else(among)
             && in_head
             && !(self.indented && self.before == Before::Start && open != b'[')
         {
@@ -454,7 +393,9 @@ impl<'a> Walk<'a> {
             return Step::Level(level);
         }
         let opaque = match open {
-            b'{' => self.stamp.is_some() && close <= 64 && !inner.contains(&b'"'),
+            // SAP HANA has `[123]{-1}[-1/-1]` before its stamp.
+            b'{' if self.stamp.is_none() => self.before == Before::Opaque && is_number(inner),
+            b'{' => close <= 64 && !inner.contains(&b'"'),
             b'(' | b'<' => close <= 64 && !inner.is_empty(),
             _ => true,
         };
@@ -483,6 +424,11 @@ impl<'a> Walk<'a> {
             len,
         }
     }
+}
+
+fn is_number(text: &[u8]) -> bool {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    (1..=16).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit)
 }
 
 #[cfg(test)]

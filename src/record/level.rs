@@ -80,12 +80,12 @@ pub fn from_word(word: &[u8]) -> Option<Level> {
         *to = from.to_ascii_lowercase();
     }
     Some(match &*lower {
-        b"info" | b"inf" | b"information" | b"informational" | b"notice" | b"note" | b"ntc" | b"log" | b"audit"
-        | b"system" | b"success" => Level::Info,
+        b"info" | b"inf" | b"information" | b"informational" | b"notice" | b"noti" | b"note" | b"ntc" | b"log"
+        | b"audit" | b"system" | b"success" => Level::Info,
         b"debug" | b"dbg" | b"dbug" | b"debu" | b"deb" | b"fine" | b"config" | b"debug1" | b"debug2" | b"debug3"
         | b"debug4" | b"debug5" => Level::Debug,
         b"warn" | b"warning" | b"wrn" => Level::Warn,
-        b"error" | b"err" | b"erro" | b"severe" | b"fail" | b"failure" => Level::Error,
+        b"error" | b"err" | b"erro" | b"eror" | b"severe" | b"fail" | b"failure" => Level::Error,
         b"trace" | b"trc" | b"trce" | b"trac" | b"finer" | b"finest" | b"verbose" | b"verb" | b"vrb" | b"silly" => {
             Level::Trace
         }

@@ -91,6 +91,7 @@ pub enum Language {
     Erlang,
     Elixir,
     Perl,
+    Lua,
     Cpp,
     Kernel,
 }
@@ -112,6 +113,7 @@ impl Language {
             Language::Erlang => "erlang",
             Language::Elixir => "elixir",
             Language::Perl => "perl",
+            Language::Lua => "lua",
             Language::Cpp => "native",
             Language::Kernel => "kernel",
         }

@@ -4,7 +4,7 @@
 //! lines are no part of any trace: [`Grammar::may_enter`] says so from a few bytes, and regular expressions run only on
 //! the rest. They are compiled on first use, and only those of languages that are met.
 
-use crate::record::trace_rules::{BLANK, Rule, State, TABLES, TEXT, Table};
+use crate::record::trace_rules::{BLANK, CLASS_AND_METHOD, Rule, State, TABLES, TEXT, Table};
 use crate::record::{Language, Level};
 use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder, SetMatches};
 use std::sync::{LazyLock, OnceLock};
@@ -103,7 +103,10 @@ impl Grammar {
         }) {
             return true;
         }
-        !line.headed && ((alarm && line.level.is_none()) || first == b'#' || telling_word(line.text))
+        if line.headed {
+            return line.level.is_none() && class_and_method(line.text) || ends_as_head(line.text);
+        }
+        (alarm && line.level.is_none()) || first == b'#' || telling_word(line.text) || ends_as_head(line.text)
     }
 
     /// Tries to take a line in: joined to the line before it (its sight, if one is held), or as the first of a trace.
@@ -280,7 +283,7 @@ fn allowed(table: &Table, rule: &Rule, line: Sight<'_>, last_headed: bool) -> bo
     if line.stamped && table.language != Language::Kernel {
         return false;
     }
-    !line.headed || (last_headed && rule.sure && rule.pattern.len() > 1)
+    !line.headed || (last_headed && rule.sure && rule.pattern.len() > 1) || rule.pattern == CLASS_AND_METHOD
 }
 
 /// Whether a line may stand inside a message: without a header or level of its own, and no beginning.
@@ -338,6 +341,25 @@ fn telling_word(text: &[u8]) -> bool {
     let name = word.strip_suffix(b":").unwrap_or(word);
     const ENDINGS: [&[u8]; 4] = [b"xception", b"Error", b"Throwable", b"Failure"];
     ENDINGS.iter().any(|ending| name.ends_with(ending))
+}
+
+/// `com.acme.Cart add`: what java.util.logging writes behind its stamp.
+fn class_and_method(text: &[u8]) -> bool {
+    let blank = text.iter().take(128).position(|byte| *byte == b' ');
+    blank.is_some_and(|blank| {
+        text[0].is_ascii_lowercase()
+            && !text[blank + 1..].contains(&b' ')
+            && memchr::memchr(b'.', &text[..blank]).is_some()
+    })
+}
+
+/// Heads that are told by their end: of an assertion, of Rails, of Erlang.
+fn ends_as_head(text: &[u8]) -> bool {
+    match text.last() {
+        Some(b'.') => text.ends_with(b"' failed."),
+        Some(b':') => text.ends_with(b"):") || text.ends_with(b" with exit value:"),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

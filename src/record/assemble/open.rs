@@ -113,6 +113,8 @@ pub(super) struct Open {
     truncated: bool,
     /// Its first line carries a kernel stamp.
     stamped: bool,
+    /// The line before it has a head: here it begins in the midst of a log whose records have one.
+    pub after_head: bool,
 }
 
 impl Open {
@@ -130,6 +132,7 @@ impl Open {
         self.language = None;
         self.truncated = seen.mark.cut;
         self.stamped = false;
+        self.after_head = false;
         self.push(seen);
         self.sure = 1;
     }
@@ -182,6 +185,24 @@ impl Open {
     pub fn settle(&mut self) {
         self.sure = self.lines.len();
         self.language = Grammar::language(&self.courses).or(self.language);
+    }
+
+    /// What only text follows belongs to it where its log gives each record a head: up to the first blank line.
+    pub fn settle_tail(&mut self) {
+        if !self.is_trace() {
+            return;
+        }
+        let held = self.sure..self.lines.len();
+        let own = held.take_while(|at| {
+            let text = self.line(*at).is_some_and(|line| !line.body().trim_ascii().is_empty());
+            text && !self.lines[*at].0.headed
+        });
+        self.sure += own.count();
+    }
+
+    /// Its first line has a head of its own.
+    pub fn is_headed(&self) -> bool {
+        self.lines.first().is_some_and(|(mark, ..)| mark.headed)
     }
 
     /// All lines so far belong together, by the user's own pattern.

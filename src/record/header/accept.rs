@@ -10,6 +10,11 @@ impl Walk<'_> {
             Some(b':') => after.get(1) != Some(&b':') && after.get(1).is_none_or(|b| !b.is_ascii_digit()),
             Some(b']' | b'|' | b'>' | b')' | b'\t' | b';' | 0x1B | 0xEF) => true,
             Some(b'[') => after.get(1).is_some_and(u8::is_ascii_digit),
+            // `WARN574240[Thread-35] - `.
+            Some(b'0'..=b'9') => {
+                let digits = after.iter().take_while(|b| b.is_ascii_digit()).count();
+                digits >= 3 && after.get(digits) == Some(&b'[')
+            }
             _ => false,
         };
         let blank = matches!(next, None | Some(b' '));
@@ -41,7 +46,8 @@ impl Walk<'_> {
                 }
                 Before::Opaque | Before::Separator => strong || (headed && padded && level::is_plain_level_word(word)),
                 Before::Colon => strong,
-                Before::Word => strong && headed && next != Some(b':'),
+                // `spid51      Error: 18456, …`: a column of its own.
+                Before::Word => strong && headed && (next != Some(b':') || self.gap >= 2),
             },
             Case::Mixed => false,
         }
@@ -69,7 +75,10 @@ impl Walk<'_> {
         let blank = matches!(after.first(), None | Some(b' ' | b'\t'));
         let signed = after.starts_with(b" | ") || after.starts_with(b"  ");
         let capitals = matches!(after, [b' ', b'A'..=b'Z' | b'-', b'A'..=b'Z' | b' ', ..]);
-        let fits = blank && (self.numbers >= 1 || signed || capitals);
+        // `D t0 pollable.cc:47 message`.
+        let named =
+            || self.before == Before::Stamp && token::kind(&after[1..][..token::len(&after[1..])]) == token::Kind::Id;
+        let fits = blank && (self.numbers >= 1 || signed || capitals || (after.len() > 1 && named()));
         if fits { level::from_letter(letter) } else { None }
     }
 }

@@ -20,6 +20,41 @@ fn check(cases: &[(&str, &str)]) {
 }
 
 #[test]
+fn levels_behind_a_thread_inside_of_a_bracket_or_a_column() {
+    check(&[
+        ("error", "[2026-11-23T06:00:01.123Z http-7      ERROR com.acme.Api] x"),
+        ("info", "2026-11-23T06:00:01.123Z [grpc-5  INFO  com.acme.Api  opId=] x"),
+        ("info", "2026-11-23T06:00:01.123Z [main [] INFO  com.acme.Api  opId=] x"),
+        ("trace", "2026-11-23T06:00:01.123Z [7F00AA verbose 'Default' opID=1a] x"),
+        ("warn", "[2026-11-23 06:00:01:123 'Store' 1397 WARN]  [store, 155] x"),
+        ("-", "2026-11-23T06:00:01.123Z [worker ERROR handling] x"),
+        ("-", "[2026-11-23 06:00:01] [main info page] x"),
+        ("warn", "[2026-11-23T06:00:01,123] WARN574240[Thread-35] - x"),
+        ("info", "2026-11-23T06:00:01Z In(14)[+] hostd[1001]: x"),
+        ("warn", "2026/11/23 06:00:01 ...ting/logger.go:68:func1() [W] x"),
+        ("debug", "2026-11-23T06:00:01.160-07:00 D t0 poll.cc:47 x"),
+        ("-", "2026-11-23T06:00:01.160-07:00 A man, a plan"),
+        (
+            "error",
+            "2026-11-23 06:00:01 CET:10.0.0.1(5432):amy@shop:[123]:ERROR:  x",
+        ),
+        ("error", "2026-11-23 06:00:01.12 spid51      Error: 18456, Severity: 14"),
+        ("-", "2026-11-23 06:00:01.12 spid51      Starting up"),
+        ("error", "[E 261123 06:00:01 web:1798] Uncaught exception GET /"),
+        ("info", "[I 2026-11-23 06:00:01.123 ServerApp] x"),
+        ("error", "*Nov 23 06:00:01.123: %LINK-3-UPDOWN: x"),
+        ("error", "(2026-11-23  6:00:01): [be[acme]] [sysdb_add] (0x0040): x"),
+        ("fatal", "(Mon Nov 23 06:00:01 2026) [sssd] [load] (0x0020): x"),
+        (
+            "warn",
+            "[12]{-1}[-1/-1] 2026-11-23 06:00:01.123456 w backup       Main.cpp(01) : x",
+        ),
+        ("info", "2026-11-23 06:00:01.123+00:00 [noti] <0.4.0> x"),
+    ]);
+    assert_eq!(message("2026-11-23 06:00:01.123 Acme[12:3f] *** gone"), "*** gone");
+}
+
+#[test]
 fn java_and_its_relatives() {
     check(&[
         (

@@ -1,7 +1,6 @@
 //! The tokens of a head: how long they are and what they look like. No state.
 
 use crate::record::level::{self, Case, Level};
-use crate::record::timestamp::{self, Stamp};
 
 /// What a word that is no level looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,14 +172,18 @@ pub(super) fn inside(rest: &[u8], headed: bool) -> Option<(Level, usize)> {
     if !headed {
         return None;
     }
-    // ESXi and vCenter: `In(166)`, two letters and the syslog priority.
-    if let [a, b, b'(', digits @ .., b')'] = text
+    // ESXi and vCenter: `In(166)`, two letters and the syslog priority; `[+]` marks a line that goes on.
+    let unmarked = text.strip_suffix(b"[+]").unwrap_or(text);
+    if let [a, b, b'(', digits @ .., b')'] = unmarked
         && (1..=3).contains(&digits.len())
         && digits.iter().all(u8::is_ascii_digit)
         && matches!(&[*a, *b], b"Em" | b"Al" | b"Cr" | b"Er" | b"Wa" | b"No" | b"In" | b"Db")
     {
         let priority = digits.iter().fold(0_u16, |n, d| n * 10 + u16::from(d - b'0'));
         return Some((level::from_syslog((priority % 8) as u8), len));
+    }
+    if let Some(level) = last_field(text) {
+        return Some((level, len));
     }
     let colon = memchr::memchr(b':', text)?;
     let named = &text[..colon];
@@ -202,119 +205,12 @@ pub(super) fn inside(rest: &[u8], headed: bool) -> Option<(Level, usize)> {
         .map(|level| (level, colon + 1))
 }
 
-/// What a bracket of a head holds.
-#[derive(Debug, Default)]
-pub(super) struct Bracket {
-    pub stamp: Option<(Stamp, usize)>,
-    pub level: Option<Level>,
-}
-
-pub(super) fn bracket(inner: &[u8], open: u8) -> Bracket {
-    let inner = inner.trim_ascii();
-    if inner.is_empty() {
-        return Bracket::default();
-    }
-    if open == b'(' {
-        // X.Org.
-        let level = match inner {
-            b"EE" => Some(Level::Error),
-            b"WW" => Some(Level::Warn),
-            b"II" => Some(Level::Info),
-            _ if Case::of(inner) == Case::Upper => level::from_word(inner),
-            _ => None,
-        };
-        return Bracket {
-            stamp: timestamp::scan(inner),
-            level,
-        };
-    }
-    let level = if inner[0].is_ascii_digit() { None } else { whole(inner) };
-    if level.is_some() {
-        return Bracket { stamp: None, level };
-    }
-    if let Some((stamp, len)) = timestamp::scan(inner) {
-        // `[12:00:00 INF]`, `[2026-11-23 06:00:01,123: ERROR/MainProcess]`, `[2026-11-23T06:00:01Z ERROR app]`.
-        let rest = inner[len..].trim_ascii_start();
-        let rest = rest
-            .strip_prefix(b":")
-            .or_else(|| rest.strip_prefix(b","))
-            .or_else(|| rest.strip_prefix(b"|"))
-            .unwrap_or(rest)
-            .trim_ascii_start();
-        return Bracket {
-            stamp: Some((stamp, len)),
-            level: first_word(rest, true),
-        };
-    }
-    // `[INFO 2026-11-23 06:00:01 main]`, `[ns_server:info,2026-11-23T06:00:01Z,…]`.
-    let word_end = inner
-        .iter()
-        .take(40)
-        .take_while(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b':'))
-        .count();
-    let sign = inner.get(word_end).copied();
-    let lead = &inner[..word_end];
-    if let Some(sign @ (b' ' | b',' | b'|' | b'-' | b'/')) = sign {
-        let lead = lead.strip_suffix(b":").unwrap_or(lead);
-        let word = memchr::memrchr(b':', lead).map_or(lead, |colon| &lead[colon + 1..]);
-        let rest = inner[word_end + 1..].trim_ascii_start();
-        if let Some(level) = level::from_word(word) {
-            let stamp = timestamp::scan(rest);
-            if stamp.is_some() || (sign == b'/' && Case::of(word) == Case::Upper) {
-                return Bracket {
-                    stamp,
-                    level: Some(level),
-                };
-            }
-        }
-    }
-    Bracket::default()
-}
-
-/// A bracket that holds nothing but a level, with or without its module: `error`, `core:error`, `E`.
-fn whole(inner: &[u8]) -> Option<Level> {
-    if let [letter] = inner {
-        return if b"VTDIWEFC".contains(letter) {
-            level::from_letter(*letter)
-        } else {
-            None
-        };
-    }
-    if inner.len() <= 13
-        && let Some(level) = level::from_word(inner)
-    {
-        return Some(level);
-    }
-    if let Some((level, len)) = level::from_chinese(inner)
-        && len == inner.len()
-    {
-        return Some(level);
-    }
-    // Apache: module and level. `[pid 1:tid 2]`, `[client ::1:5]` have blanks or digits.
-    let colon = memchr::memchr(b':', inner)?;
-    let (module, word) = (&inner[..colon], &inner[colon + 1..]);
-    let named = !module.is_empty() && module.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_');
-    // Apache's trace1…trace8.
-    let word = match word {
-        [head @ .., b'1'..=b'8'] if head == b"trace" => head,
-        _ => word,
-    };
-    if named { level::from_word(word) } else { None }
-}
-
-/// The first word, if it is a level: `ERROR/MainProcess`, `INF`, `ERROR app::db`.
-fn first_word(rest: &[u8], any_case: bool) -> Option<Level> {
-    let len = word_len(rest);
-    let ends = matches!(
-        rest.get(len),
-        None | Some(b' ' | b'/' | b']' | b',' | b':' | b'|' | b'\t')
-    );
-    let word = &rest[..len];
-    if let ([letter], true) = (word, ends && rest.len() == 1) {
-        return level::from_letter(*letter);
-    }
-    let fits = any_case || Case::of(word) == Case::Upper;
-    if ends && fits { level::from_word(word) } else { None }
+/// The level at the end of a token of fields: `10.0.0.1(5432):amy@shop:[123]:ERROR:`, as PostgreSQL writes on RDS.
+pub(super) fn last_field(text: &[u8]) -> Option<Level> {
+    let fields = text.strip_suffix(b":")?;
+    let bracket = memchr::memmem::rfind(fields, b"]:")?;
+    let word = &fields[bracket + 2..];
+    (Case::of(word) == Case::Upper).then(|| level::from_word(word))?
 }
 
 /// Bytes of logcat's `Tag(123): `, `Tag  ( 123): `, `Tag: `; an indentation behind it belongs to the message.
@@ -363,7 +259,23 @@ pub(super) fn after_stamp(line: &[u8], at: usize) -> usize {
     if matches!(line.get(at), Some(b':' | b',' | b'|')) {
         at += 1;
     }
-    at + line[at..].iter().take_while(|b| matches!(b, b' ' | b'\t')).count()
+    at += line[at..].iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    at + apple_process_len(&line[at..]).unwrap_or(0)
+}
+
+/// NSLog's `MyApp[123:4567] `: process and thread.
+fn apple_process_len(text: &[u8]) -> Option<usize> {
+    let name = text
+        .iter()
+        .take(40)
+        .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+        .count();
+    let ids = text.get(name..)?.strip_prefix(b"[")?;
+    let close = memchr::memchr(b']', &ids[..ids.len().min(24)])?;
+    let colon = memchr::memchr(b':', &ids[..close])?;
+    let hex = |id: &[u8]| !id.is_empty() && id.iter().all(u8::is_ascii_hexdigit);
+    let named = name > 0 && hex(&ids[..colon]) && hex(&ids[colon + 1..close]);
+    (named && ids.get(close + 1) == Some(&b' ')).then_some(name + 1 + close + 2)
 }
 
 /// Where the message begins behind a level: without thread, logger and separators.

@@ -45,7 +45,7 @@ fn iso(bytes: &[u8]) -> Option<(Stamp, usize)> {
     }
     let pair = |at: usize| {
         let (tens, ones) = (b[at].wrapping_sub(b'0'), b[at + 1].wrapping_sub(b'0'));
-        (tens <= 9 && ones <= 9).then_some((tens * 10 + ones) as i8)
+        (tens <= 9 && ones <= 9).then(|| (tens * 10 + ones) as i8)
     };
     let (century, year) = (pair(0)?, pair(2)?);
     let (month, day) = (pair(5)?, pair(8)?);

@@ -20,10 +20,11 @@ pub(super) const TABLE: Table = Table {
 };
 
 /// A frame with its file, or Mono's with its offset.
-const FRAME: &str = r"^\s*(?:at|bei|\xe0|\xc3\xa0|en|em|in|w|\xe5\x9c\xa8) .+\)(?: in .+:(?:line|Zeile|ligne|l\xc3\xadnea|linha|riga|\xe8\xa1\x8c\xe5\x8f\xb7|\xe8\xa1\x8c)? ?\d+| ?\[0x[0-9a-f]+\] in .*| <0x[0-9a-f]+ \+ 0x[0-9a-f]+>.*)$";
+const FRAME: &str = r"^\s*(?:at|bei|\xe0|\xc3\xa0|en|em|in|w|\xe5\x9c\xa8) .+\)(?: in .+:(?:line|Zeile|ligne|l\xc3\xadnea|linha|riga|\xe8\xa1\x8c\xe5\x8f\xb7|\xe8\xa1\x8c)? ?\d+| ?\[0x[0-9a-f]+\] in .*| <0x[0-9a-f]+ \+ 0x[0-9a-f]+>.*)(?:<---)?$";
 /// A frame without its file: parameters are `Type name`.
-const FRAME_TYPED: &str = r"^\s+at [\w.<>`+|$\[\],&*]+(?:\[[^\]]*\])? ?\((?:[\w.&*\[\],`+<>?]+ \w+(?:, )?)*\)$";
-const FRAME_LIKE: &str = r"^\s+at [\w.<>`+|$\[\],&*]+ ?\(.*\)$";
+const FRAME_TYPED: &str =
+    r"^\s+at [\w.<>`+|$\[\],&*]+(?:\[[^\]]*\])? ?\((?:[\w.&*\[\],`+<>?]+ \w+(?:, )?)*\)(?:<---)?$";
+const FRAME_LIKE: &str = r"^\s+at [\w.<>`+|$\[\],&*]+ ?\(.*\)(?:<---)?$";
 const SEPARATOR: &str = r"^\s*-{2,}-? (?:End of|Ende der|Fin de) .*-{2,}";
 const INNER: &str = r"^\s*-{3,}> ";
 const HEAD: &str = r"^\s*(?:[A-Z][\w`+]*\.)+[\w`+]*(?:Exception|Error)\b.*";
@@ -43,6 +44,12 @@ const RULES: &[Rule] = &[
     tells(&[Frames, Message, Cause], SEPARATOR, Frames),
     tells(&[Frames, Message, Cause, Named, Alarm], INNER, Cause),
     held(&[Begin, Alarm], HEAD, Message),
+    // What SqlClient and Npgsql add below the frames.
+    sure(
+        &[Frames, Tail],
+        r"^(?:ClientConnectionId:|Error Number:|ClientConnectionId before routing:|Routing Destination:|  Exception data:$|    \w+: )",
+        Tail,
+    ),
     held(&[Frames], r"^$", Gap),
     tells(&[Gap], INNER, Cause),
     held(&[Alarm, Message, Cause], TEXT, Message),

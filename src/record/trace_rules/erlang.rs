@@ -19,6 +19,7 @@ pub(super) const ERLANG: Table = Table {
         "CRASH REPORT Process",
         "{\"init terminating",
         "** Task ",
+        "<0.",
     ],
     rules: ERLANG_RULES,
 };
@@ -35,13 +36,13 @@ const ERLANG_RULES: &[Rule] = &[
     sure(&[Frames], r"^\*\* |^\s+\S", Frames),
     tells(
         &[Begin, Alarm],
-        r"^Error in process <[\d.]+>.* with exit value:$",
+        r"^(?:.* -{8} )?Error in process <[\d.]+>.* with exit value:$",
         Frames,
     ),
     sure(&[Frames], r"^[\[{]", Frames),
     tells(&[Begin, Alarm], r"^\*\* exception (?:error|exit|throw): ", Source),
     sure(&[Source], r"^\s+(?:in (?:function|call)|called as|\S)", Source),
-    tells(&[Begin], r"^CRASH REPORT Process <", Source),
+    tells(&[Begin], r"^(?:<[\d.]+>(?:@\S+)? )?CRASH REPORT Process <", Source),
     tells(
         &[Alarm],
         r"^\s+(?:crasher|initial call|pid|registered_name|exception (?:error|exit|throw)|ancestors): ?",
@@ -71,6 +72,6 @@ const ELIXIR_RULES: &[Rule] = &[
     ),
     sure(&[Tail], r"^\s+\S", Tail),
     held(&[Head, Source], TEXT, Source),
-    held(&[Head, Source], BLANK, Source),
+    held(&[Head, Source, Tail], BLANK, Source),
     held(&[Alarm, Message], TEXT, Message),
 ];

@@ -27,7 +27,7 @@ const PLACE: &str = r"^\s*(?:\S.*)?[\w>.\-]+\.(?:go|s|S|c|cc|cpp|h|pb\.go):\d+(?
 const CALL: &str = r"^\s*(?:created by )?[\w.\-/@~%]+[\w.()*\-\[\]{}\x80-\xff,<>]*\(.*\)(?: in goroutine \d+)?$|^created by \S+(?: in goroutine \d+)?$";
 const NAME: &str = r"^(?:[\w.\-~@]+/)*[\w\-~]+(?:\.[\w()*\-\[\]]+)+$";
 const RULER: &str = r"^={18,}$";
-const REGISTER: &str = r"^(?:r\w{1,4}|e\w{2,5}|[cdefgs]s|[rxpls]?\d{1,2}|lr|sp|pc|fault|trap|error|oldmask|hi|lo|cpsr|PC=.*|m=.*)\s*(?:0x[0-9a-f]+|$)";
+const REGISTER: &str = r"^(?:r\w{1,5}|e\w{2,5}|[cdefgs]s|[rxpls]?\d{1,2}|lr|sp|pc|fault|trap|error|oldmask|hi|lo|cpsr|PC=.*|m=.*)\s*(?:0x[0-9a-f]+|$)";
 
 const RULES: &[Rule] = &[
     sure(&[Begin], r"^panic: ", Head),

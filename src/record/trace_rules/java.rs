@@ -1,7 +1,7 @@
 //! Java, Kotlin, Scala, Android: `Throwable.printStackTrace`, logback and log4j layouts, logcat.
 
 use super::State::*;
-use super::{Rule, TEXT, Table, held, sure, tells};
+use super::{BLANK, CLASS_AND_METHOD, Rule, TEXT, Table, held, sure, tells};
 use crate::record::Language;
 
 pub(super) const TABLE: Table = Table {
@@ -17,6 +17,7 @@ pub(super) const TABLE: Table = Table {
         "javax.",
         "# A fatal",
         "#",
+        "Full thread dump",
     ],
     rules: RULES,
 };
@@ -51,7 +52,18 @@ const RULES: &[Rule] = &[
     ),
     tells(&[Ruler], r"^# There is insufficient memory for the Java Runtime", Block),
     sure(&[Block], r"^#", Block),
-    tells(&[Line, Head, Message, Frames, Cause], FRAME, Frames),
+    // A dump of all threads is one record, not one for each thread.
+    tells(&[Begin], r"^Full thread dump ", Properties),
+    sure(
+        &[Properties],
+        r#"^"|^\s+\S|^(?:JNI global|Found |Java stack information|No deadlock|Threads class SMR|_java_thread_list|Locked ownable|Heap$|=+$|0x|})"#,
+        Properties,
+    ),
+    held(&[Properties], BLANK, Properties),
+    // java.util.logging writes two lines: stamp, class and method; level and message.
+    held(&[Begin], CLASS_AND_METHOD, Source),
+    held(&[Source], r"^(?:[A-Z]{4,7}|[\x80-\xff]{6,24}): ", Message),
+    tells(&[Line, Head, Message, Frames, Cause, Gap], FRAME, Frames),
     sure(&[Line, Head, Message, Frames, Cause], FRAME_LIKE, Frames),
     sure(&[Frames, Cause], MORE, Frames),
     sure(&[Frames], LOCK, Frames),
@@ -62,4 +74,6 @@ const RULES: &[Rule] = &[
     held(&[Begin, Alarm], HEAD, Message),
     held(&[Line], r"^\t(?:[\w$]+\.)+[\w$]*(?:Exception|Error)\b", Message),
     held(&[Alarm, Message, Cause], TEXT, Message),
+    // Oracle ends its messages with a newline of their own.
+    held(&[Message, Cause], BLANK, Gap),
 ];

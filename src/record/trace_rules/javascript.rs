@@ -65,7 +65,7 @@ const RULES: &[Rule] = &[
     sure(&[Frames, Properties], r"^\s*[}\]],?(?: \{)?$", Properties),
     sure(&[Frames], r"^Caused by: ", Message),
     sure(&[Frames], r"^\s+\.\.\. \d+ (?:more|lines matching)", Frames),
-    held(&[Frames, Properties], BLANK, Tail),
+    held(&[Frames, Properties, Message], BLANK, Tail),
     tells(&[Tail], r"^Node\.js v\d+", End),
     held(&[Alarm, Message], TEXT, Message),
 ];

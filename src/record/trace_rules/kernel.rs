@@ -38,6 +38,7 @@ pub(super) const TABLE: Table = Table {
         "Unhandled prefetch",
         "int3: ",
         "CPU: ",
+        "panic: ",
     ],
     rules: RULES,
 };
@@ -75,6 +76,13 @@ const RULES: &[Rule] = &[
     held(&[Frames], BLANK, Frames),
     held(&[Block], TEXT, Block),
     held(&[Block], BLANK, Block),
+    // The BSDs; what Go's panics look like too until the second line.
+    sure(&[Begin], r"^panic: ", Properties),
+    tells(
+        &[Properties],
+        r"^(?:Stopped at |cpuid = |time = \d|KDB: |ddb\{|Starting stack trace|fatal (?:page fault|trap)|panic\(.*\) at |\S+\(.*\) at \S+\+0x|\S+ at \S+\+0x[0-9a-f]+$|end trace frame|End of stack trace|--- |\s+TID +PID |\*?\s*\d+ +\d+ +0|cpu\d+: )",
+        Properties,
+    ),
     tells(&[Begin], OOM, Tail),
     sure(&[Tail], OOM_BODY, Tail),
     sure(&[Tail], BODY, Tail),

@@ -14,6 +14,7 @@ mod go;
 mod java;
 mod javascript;
 mod kernel;
+mod lua;
 mod native;
 mod perl;
 mod php;
@@ -76,6 +77,8 @@ pub struct Table {
 
 /// Any line that is not blank. Matches neither a line with a header nor one that surely begins a trace.
 pub const TEXT: &str = r"\S";
+/// What java.util.logging writes behind its stamp, on a line of its own: the one held rule that takes a line with a head.
+pub const CLASS_AND_METHOD: &str = r"^(?:[\w$]+\.)+[\w$]+ [\w$<>]+$";
 /// A blank line.
 pub const BLANK: &str = r"^$";
 
@@ -127,6 +130,7 @@ pub static TABLES: &[Table] = &[
     erlang::ERLANG,
     erlang::ELIXIR,
     perl::TABLE,
+    lua::TABLE,
     native::TABLE,
     kernel::TABLE,
 ];

@@ -33,12 +33,16 @@ pub(super) const TABLE: Table = Table {
         "Thread 1 ",
         "Segmentation fault",
         "pure virtual method",
+        "Process ",
+        "Assertion failed: (",
     ],
     rules: RULES,
 };
 
 const RULER: &str = r"^={18,}$";
 const SANITIZER: &str = r"^==\d+== ?(?:ERROR|WARNING): \w*Sanitizer";
+/// Lines that stand inside of a sanitizer's report.
+const SANITIZER_BODY: &str = r"^==\d+==|^\s+\S|^(?:READ|WRITE|SCARINESS|SUMMARY|NOTE: libFuzzer|Shadow byte|=>0x|Hint|HINT|\w+Sanitizer can not|DEDUP_TOKEN|Uninitialized value|Direct leak|Indirect leak|Thread T|0x[0-9a-f]+ is located|freed by|previously allocated|allocated by|Address 0x|MS: )";
 const FRAME: &str = r"^\s*#\d+\s+(?:0x[0-9a-f]+|pc [0-9a-f]+|\S+ \(.*\) at )";
 const MAP: &str = r"^[0-9a-f]{6,}-[0-9a-f]{6,} [rwxps\-]{4} ";
 
@@ -54,11 +58,10 @@ const RULES: &[Rule] = &[
     tells(&[Begin], r"^\S+:\d+:\d+: runtime error: .*", Tail),
     sure(&[Caret], RULER, End),
     sure(&[Block], r"^==\d+==\s*ABORTING", End),
-    sure(
-        &[Block, Caret],
-        r"^==\d+==|^\s+\S|^(?:READ|WRITE|SCARINESS|SUMMARY|NOTE: libFuzzer|Shadow byte|=>0x|Hint|HINT|\w+Sanitizer can not|DEDUP_TOKEN|Uninitialized value|Direct leak|Indirect leak|Thread T|0x[0-9a-f]+ is located|freed by|previously allocated|allocated by|Address 0x|MS: )",
-        Block,
-    ),
+    // ThreadSanitizer's ends with a ruler.
+    sure(&[Caret], SANITIZER_BODY, Caret),
+    held(&[Caret], BLANK, Caret),
+    sure(&[Block], SANITIZER_BODY, Block),
     held(&[Block], BLANK, Block),
     held(&[Block], TEXT, Block),
     sure(&[Tail], FRAME, Tail),
@@ -70,7 +73,7 @@ const RULES: &[Rule] = &[
         r"^==\d+== (?:Invalid |Conditional jump|Use of uninit|Process terminating|Syscall param|Mismatched free|Jump to the invalid|Argument '|Source and dest)",
         Properties,
     ),
-    sure(&[Properties], r"^==\d+== (?:   |  Address|  )", Properties),
+    sure(&[Properties], r"^==\d+==  +\S", Properties),
     // glibc
     tells(&[Begin], r"^\*\*\* Error in `.*': .*: 0x[0-9a-f]+ \*\*\*$", Source),
     tells(
@@ -94,6 +97,12 @@ const RULES: &[Rule] = &[
     tells(
         &[Begin],
         r"^(?:terminate called (?:after throwing|without an active)|libc\+\+abi(?:\.dylib)?: |pure virtual method called)",
+        Message,
+    ),
+    // assert(3) of glibc and musl, of macOS
+    tells(
+        &[Begin],
+        r"^(?:\S+: )?\S+:\d+: .*: Assertion [`'].*' failed\.$|^Assertion failed: .* \(\S+: .*: \d+\)$|^Assertion failed: \(.*\), function .*, file .*, line \d+\.$",
         Message,
     ),
     sure(&[Message], r"^\s+what\(\): |^terminate called", Message),
@@ -121,12 +130,18 @@ const RULES: &[Rule] = &[
     sure(&[Line, Function], r"^\s*#\d+ 0x[0-9a-f]{6,} ", Function),
     sure(
         &[Function],
-        r"^\s+[re]?\w\w?: [0-9a-f]{8,}|^\[end of stack trace\]|^Calling _exit",
+        r"^\s+\w{2,3}: [0-9a-f]{8,}|^\[end of stack trace\]|^Calling _exit",
         Function,
     ),
     // gdb
     tells(&[Begin], r"^(?:Program|Thread \d+ .*) received signal SIG", Cause),
     sure(&[Cause], r"^\[Switching to|^0x[0-9a-f]+ in |^#\d+ |^\d+\s", Cause),
+    // systemd-coredump
+    tells(
+        &[Begin],
+        r"^Process \d+ \(.*\) of user \d+ (?:dumped core|terminated abnormally)",
+        Properties,
+    ),
     // Android: debuggerd
     tells(&[Begin], r"^(?:\*\*\* ){5,}", Properties),
     sure(

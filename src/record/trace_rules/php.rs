@@ -30,7 +30,11 @@ const RULES: &[Rule] = &[
     tells(&[Block, Frames], r"^PHP\s+\d+\. ", Frames),
     sure(&[Block, Frames], r"^\s+\d+\. \S.* \S+:\d+$", Frames),
     held(&[Frames], STACK, Block),
-    tells(&[Head, Frames, Message, Gap], r"^\s+thrown in .* on line \d+$", Tail),
+    tells(
+        &[Head, Frames, Message, Gap],
+        r#"^\s+thrown in .* on line \d+(?:$|" while )"#,
+        Tail,
+    ),
     held(&[Frames], BLANK, Gap),
     tells(
         &[Frames, Gap],

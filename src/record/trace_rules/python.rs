@@ -16,6 +16,7 @@ pub(super) const TABLE: Table = Table {
         "Unhandled error in Deferred",
         "Stack (most",
         "File \"",
+        "=== Uncaught Python",
     ],
     rules: RULES,
 };
@@ -25,7 +26,8 @@ const FRAME: &str = r#"^\s*File ".*", line \d+"#;
 const GROUP: &str = r"^\s*(?:\+ Exception Group Traceback|\+[-+]+|\|)";
 const CHAIN: &str = r"^\s*(?:The above exception was the direct cause of|During handling of the above exception|.*exception.* was the direct cause of the following)";
 /// The last line: a type, and what it has to say.
-const VERDICT: &str = r"^[A-Za-z_][\w.]*(?:\[[\w., ]+\])?(?:: .*|:)?$";
+/// A name of nothing but capitals (`INFO: …`) is a level.
+const VERDICT: &str = r"^(?:[A-Z_]{0,24}[a-z]|[A-Za-z_]\w*\.)[\w.]*(?:\[[\w., ]+\])?(?:: .*|:)?$";
 
 const RULES: &[Rule] = &[
     sure(&[Begin, Head, Cause], TRACEBACK, Frames),
@@ -63,6 +65,9 @@ const RULES: &[Rule] = &[
     tells(&[Begin], r"^--- Logging error ---$", Head),
     held(&[Begin], r"^Unhandled error in Deferred", Head),
     held(&[Head], BLANK, Head),
+    // Atheris puts the last line first.
+    tells(&[Begin], r"^\s*=== Uncaught Python exception: ===$", Head),
+    held(&[Head], VERDICT, Head),
     tells(&[Begin], r"^Fatal Python error: ", Properties),
     sure(
         &[Properties],
