@@ -211,6 +211,11 @@ impl Windows {
         self.rules.get(rule)?.threshold.as_ref()
     }
 
+    /// A match that alone is nothing: its rule has a threshold.
+    pub fn only_counts(&self, finding: &Finding) -> bool {
+        self.threshold_of(finding).is_some()
+    }
+
     fn threshold_of(&self, finding: &Finding) -> Option<(Arc<str>, Threshold)> {
         let name = finding
             .name

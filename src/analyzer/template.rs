@@ -168,7 +168,10 @@ impl Tally {
     }
 
     fn unknown_max(&self) -> usize {
-        if self.known.closed {
+        if self.known.by_line {
+            // Each line is wanted; what follows is cut into smaller chunks where nearly all of them are new.
+            usize::MAX
+        } else if self.known.closed {
             UNKNOWN_PER_CHUNK_CLOSED
         } else {
             UNKNOWN_PER_CHUNK_MAX
@@ -226,6 +229,15 @@ mod tests {
             matches!(tally.look(b"zz"), Look::Unknown(_)),
             "the next chunk has room again"
         );
+    }
+
+    #[test]
+    fn where_each_line_is_wanted_none_is_left_out() {
+        let mut tally = Tally::default();
+        tally.set_known(Arc::new(Known::by_line()));
+        let looks = (0..3_000).map(|n| tally.look(format!("took {n} ms").as_bytes()));
+        assert!(looks.into_iter().all(|look| matches!(look, Look::Unknown(_))));
+        assert_eq!(tally.take().left_out, 0);
     }
 
     #[test]

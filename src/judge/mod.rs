@@ -7,6 +7,7 @@
 pub mod device;
 pub mod endpoint;
 pub mod service;
+mod versions;
 
 use crate::alert::Alert;
 use crate::alert::verdict::Verdict;
@@ -22,11 +23,16 @@ use service::Service;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use versions::Versions;
 
 /// Requests under way at a time, at most: a service that answers is never the bottleneck, and a small host has few threads.
 const LANES_MAX: usize = 8;
+/// What the engine on this device is called where endpoints are counted.
+const DEVICE: &str = "device";
 /// With nothing to do it looks so often whether the model has changed.
 const IDLE: Duration = Duration::from_secs(30);
+/// After an answer of a model that was replaced: another instance is asked next.
+const REPLACED: Duration = Duration::from_secs(1);
 /// After trouble of ours (the state cannot be read).
 const TROUBLE: Duration = Duration::from_secs(5);
 
@@ -126,6 +132,7 @@ pub struct Judge {
     finishes: bool,
     /// Nobody can judge since.
     away: Option<String>,
+    versions: Versions,
 }
 
 /// What is to be done next.
@@ -159,6 +166,7 @@ impl Judge {
             metrics,
             finishes,
             away: None,
+            versions: Versions::default(),
         })
     }
 
@@ -214,7 +222,7 @@ impl Judge {
         let answers = self.ask(&messages);
         let chunks = waiting.chunks(self.batch);
         for (chunk, answer) in chunks.zip(answers) {
-            match answer {
+            match answer.and_then(|answer| self.admit(answer)) {
                 Ok(answer) => {
                     let subjects = chunk.iter().map(|(subject, _)| *subject);
                     if !self.hand_over(answer, subjects) {
@@ -235,13 +243,23 @@ impl Judge {
     fn ask(&mut self, messages: &[String]) -> Vec<Result<Answer, Unavailable>> {
         let batches = messages.chunks(self.batch);
         match &mut self.judges {
-            Judges::Device(device) => batches.map(|batch| device.judge(batch)).collect(),
+            Judges::Device(device) => {
+                let metrics = &self.metrics.ai;
+                let judge = |batch| {
+                    let begun = Instant::now();
+                    let answer = device.judge(batch);
+                    match &answer {
+                        Ok(_) => metrics.answered(DEVICE, begun.elapsed()),
+                        Err(_) => metrics.request(DEVICE, "error"),
+                    }
+                    answer
+                };
+                batches.map(judge).collect()
+            }
             Judges::Service(service) => {
                 let service = &*service;
                 std::thread::scope(|scope| {
-                    let lanes: Vec<_> = batches
-                        .map(|batch| scope.spawn(move || service.judge(batch, Instant::now())))
-                        .collect();
+                    let lanes: Vec<_> = batches.map(|batch| scope.spawn(move || service.judge(batch))).collect();
                     let gone = || Unavailable {
                         retry_after: TROUBLE,
                         reason: "a request broke off".to_owned(),
@@ -252,6 +270,21 @@ impl Judge {
                         .collect()
                 })
             }
+        }
+    }
+
+    /// An answer of a model that was replaced counts for nothing.
+    fn admit(&mut self, answer: Answer) -> Result<Answer, Unavailable> {
+        match &self.judges {
+            // A file that is put back is meant.
+            Judges::Device(_) => Ok(answer),
+            Judges::Service(_) => match self.versions.admit(&answer.model, Instant::now()) {
+                Ok(()) => Ok(answer),
+                Err(newer) => Err(Unavailable {
+                    retry_after: REPLACED,
+                    reason: format!("{} answered, and {newer} has replaced it", answer.model),
+                }),
+            },
         }
     }
 

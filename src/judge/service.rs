@@ -37,7 +37,7 @@ pub struct Service {
 
 /// What became of one request.
 enum Outcome {
-    Answered(Value),
+    Answered(Answer),
     /// 400, 413, 422: it does not take this message, and never will.
     Refused,
     /// 404, 405.
@@ -47,6 +47,63 @@ enum Outcome {
         word: &'static str,
         reason: String,
     },
+}
+
+impl Outcome {
+    /// As the metric has it.
+    const fn word(&self) -> &'static str {
+        match self {
+            Outcome::Answered(_) => "ok",
+            Outcome::Refused => "refused",
+            Outcome::Unknown => "unknown",
+            Outcome::Failed { word, .. } => word,
+        }
+    }
+}
+
+/// What one request asks about.
+#[derive(Clone, Copy)]
+enum Question<'a> {
+    One(&'a str),
+    Batch(&'a [String]),
+}
+
+impl Question<'_> {
+    const fn path(self) -> &'static str {
+        match self {
+            Question::One(_) => "/analyze",
+            Question::Batch(_) => "/analyze/batch",
+        }
+    }
+
+    fn body(self) -> Value {
+        match self {
+            Question::One(log) => json!({ "log": log }),
+            Question::Batch(logs) => json!({ "logs": logs }),
+        }
+    }
+
+    /// So much is read of an answer.
+    const fn answer_max_bytes(self) -> u64 {
+        let messages = match self {
+            Question::One(_) => 1,
+            Question::Batch(logs) => logs.len() as u64,
+        };
+        ANSWER_FRAME_MAX_BYTES + ANSWER_MESSAGE_MAX_BYTES * messages
+    }
+
+    fn read(self, answer: &Value) -> Result<Answer, &'static str> {
+        match self {
+            Question::Batch(logs) => read_batch(answer, logs.len()),
+            Question::One(_) => {
+                let verdict = read_one(answer).ok_or("no label and confidence")?;
+                Ok(Answer {
+                    model: model_of(answer),
+                    verdicts: vec![Some(verdict)],
+                })
+            }
+        }
+    }
 }
 
 impl Service {
@@ -72,20 +129,23 @@ impl Service {
     }
 
     /// One verdict per message, from whichever endpoint answers.
-    pub fn judge(&self, messages: &[String], now: Instant) -> Result<Answer, Unavailable> {
+    pub fn judge(&self, messages: &[String]) -> Result<Answer, Unavailable> {
         let mut tried = Vec::new();
         let mut reason = "every endpoint rests after failures".to_owned();
         while tried.len() < TRIES_MAX.min(self.endpoints.len()) {
-            let Some((index, gate)) = self.pick(&tried, now) else {
+            let Some((index, gate)) = self.pick(&tried, Instant::now()) else {
                 break;
             };
             tried.push(index);
             let endpoint = &self.endpoints[index];
-            if !endpoint.begin(now) {
+            if !endpoint.begin(Instant::now()) {
                 continue;
             }
             let outcome = match gate {
-                Gate::Probe if !self.is_healthy(endpoint) => Err("it is not healthy".to_owned()),
+                Gate::Probe if !self.is_healthy(endpoint) => {
+                    self.metrics.ai.request(&endpoint.label(), "unhealthy");
+                    Err("it is not healthy".to_owned())
+                }
                 Gate::Probe | Gate::Open | Gate::Closed(_) => self.ask(endpoint, messages),
             };
             match outcome {
@@ -94,14 +154,15 @@ impl Service {
                     return Ok(answer);
                 }
                 Err(failed) => {
-                    endpoint.failed(now);
+                    // It rests from now on, not from when it was asked: a time-out may take longer than a rest.
+                    endpoint.failed(Instant::now());
                     log::debug!("{}: {failed}", endpoint.label());
                     reason = format!("{}: {failed}", endpoint.label());
                 }
             }
         }
         Err(Unavailable {
-            retry_after: self.retry_after(now),
+            retry_after: self.retry_after(Instant::now()),
             reason,
         })
     }
@@ -134,17 +195,12 @@ impl Service {
 
     fn ask(&self, endpoint: &Endpoint, messages: &[String]) -> Result<Answer, String> {
         if !endpoint.is_one_by_one() && messages.len() > 1 {
-            match self.post(endpoint, "/analyze/batch", &json!({ "logs": messages }), messages.len()) {
-                Outcome::Answered(answer) => {
-                    return read_batch(&answer, messages.len()).map_err(|what| self.garbage(endpoint, what));
-                }
+            match self.post(endpoint, Question::Batch(messages)) {
+                Outcome::Answered(answer) => return Ok(answer),
                 Outcome::Unknown => endpoint.take_one_by_one(),
                 // One of them is too large, or not to its liking: each is asked for itself.
                 Outcome::Refused => {}
-                Outcome::Failed { word, reason } => {
-                    self.metrics.ai.request(&endpoint.label(), word);
-                    return Err(reason);
-                }
+                Outcome::Failed { reason, .. } => return Err(reason),
             }
         }
         let mut answer = Answer {
@@ -152,37 +208,38 @@ impl Service {
             verdicts: Vec::with_capacity(messages.len()),
         };
         for message in messages {
-            match self.post(endpoint, "/analyze", &json!({ "log": message }), 1) {
+            match self.post(endpoint, Question::One(message)) {
                 Outcome::Answered(one) => {
-                    let verdict = read_one(&one).ok_or_else(|| self.garbage(endpoint, "no label and confidence"))?;
-                    answer.model = model_of(&one);
-                    answer.verdicts.push(Some(verdict));
+                    if answer.verdicts.iter().any(Option::is_some) && answer.model != one.model {
+                        return Err(format!("{} and {} answer by turns", answer.model, one.model));
+                    }
+                    answer.model = one.model;
+                    answer.verdicts.extend(one.verdicts);
                 }
-                Outcome::Refused => {
-                    self.metrics.ai.request(&endpoint.label(), "refused");
-                    answer.verdicts.push(None);
-                }
-                Outcome::Unknown => {
-                    self.metrics.ai.request(&endpoint.label(), "error");
-                    return Err("it has no /analyze".to_owned());
-                }
-                Outcome::Failed { word, reason } => {
-                    self.metrics.ai.request(&endpoint.label(), word);
-                    return Err(reason);
-                }
+                Outcome::Refused => answer.verdicts.push(None),
+                Outcome::Unknown => return Err("it has no /analyze".to_owned()),
+                Outcome::Failed { reason, .. } => return Err(reason),
             }
         }
         Ok(answer)
     }
 
-    fn garbage(&self, endpoint: &Endpoint, what: &str) -> String {
-        self.metrics.ai.request(&endpoint.label(), "garbage");
-        format!("its answer makes no sense: {what}")
+    /// One request, counted once, whatever became of it.
+    fn post(&self, endpoint: &Endpoint, question: Question<'_>) -> Outcome {
+        let begun = Instant::now();
+        let outcome = self.send(endpoint, question);
+        let metrics = &self.metrics.ai;
+        match &outcome {
+            Outcome::Answered(_) => metrics.answered(&endpoint.label(), begun.elapsed()),
+            Outcome::Refused | Outcome::Unknown | Outcome::Failed { .. } => {
+                metrics.request(&endpoint.label(), outcome.word())
+            }
+        }
+        outcome
     }
 
-    fn post(&self, endpoint: &Endpoint, path: &str, body: &Value, messages: usize) -> Outcome {
-        let begun = Instant::now();
-        let request = self.agent.post(format!("{}{path}", endpoint.url));
+    fn send(&self, endpoint: &Endpoint, question: Question<'_>) -> Outcome {
+        let request = self.agent.post(format!("{}{}", endpoint.url, question.path()));
         let request = request.header("Content-Type", "application/json");
         let failed = |error: ureq::Error| Outcome::Failed {
             word: match error {
@@ -192,12 +249,15 @@ impl Service {
             // A bad URI would show itself; the configuration was checked for that.
             reason: error.to_string(),
         };
-        let mut response = match request.send(body.to_string()) {
+        let garbage = |what: &str| Outcome::Failed {
+            word: "garbage",
+            reason: format!("its answer makes no sense: {what}"),
+        };
+        let mut response = match request.send(question.body().to_string()) {
             Ok(response) => response,
             Err(error) => return failed(error),
         };
-        let status = response.status().as_u16();
-        match status {
+        match response.status().as_u16() {
             200..=299 => {}
             400 | 413 | 422 => return Outcome::Refused,
             404 | 405 => return Outcome::Unknown,
@@ -208,26 +268,16 @@ impl Service {
                 };
             }
         }
-        let limit = ANSWER_FRAME_MAX_BYTES + ANSWER_MESSAGE_MAX_BYTES * messages as u64;
-        let text = match response
-            .body_mut()
-            .with_config()
-            .limit(limit)
-            .lossy_utf8(true)
-            .read_to_string()
-        {
-            Ok(text) => text,
-            Err(error) => return failed(error),
-        };
-        match serde_json::from_str(&text) {
-            Ok(value) => {
-                self.metrics.ai.answered(&endpoint.label(), begun.elapsed());
-                Outcome::Answered(value)
-            }
-            Err(_) => Outcome::Failed {
-                word: "garbage",
-                reason: "its answer is no JSON".to_owned(),
+        let body = response.body_mut().with_config();
+        let body = body.limit(question.answer_max_bytes()).lossy_utf8(true);
+        match body.read_to_string() {
+            Ok(text) => match serde_json::from_str(&text).map(|answer| question.read(&answer)) {
+                Ok(Ok(answer)) => Outcome::Answered(answer),
+                Ok(Err(what)) => garbage(what),
+                Err(_) => garbage("it is no JSON"),
             },
+            Err(ureq::Error::BodyExceedsLimit(_)) => garbage("it is too long"),
+            Err(error) => failed(error),
         }
     }
 }

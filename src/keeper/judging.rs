@@ -13,8 +13,9 @@ use rusqlite::Connection;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// Verdicts of models kept: one line each.
+/// Verdicts of models kept: one line each. The oldest are forgotten, some at a time.
 const VERDICTS_MAX: usize = 100_000;
+const FORGOTTEN_AT_ONCE: usize = 5_000;
 /// The row of `meta` with the model that judged last.
 pub(super) const MODEL: &str = "ai_model";
 /// The row of `meta` with the model that has lost touch.
@@ -34,6 +35,9 @@ pub struct Judged {
     /// Told when it is on disk.
     pub done: Sender<()>,
 }
+
+/// What waits, and where it was said: the sources of one subject stand side by side.
+pub(super) type Key = (u64, Arc<str>);
 
 /// One that waits.
 #[derive(Debug)]
@@ -55,15 +59,19 @@ pub struct Judging {
     pub(super) judge: &'static str,
     pub(super) verdicts: HashMap<u64, Verdict>,
     pub words: Words,
-    pub(super) waiting: BTreeMap<(Arc<str>, u64), Row>,
+    pub(super) waiting: BTreeMap<Key, Row>,
     /// Of those that wait: what differs from the disk.
-    pub(super) changed: BTreeSet<(Arc<str>, u64)>,
-    pub(super) removed: Vec<(Arc<str>, u64)>,
+    pub(super) changed: BTreeSet<Key>,
+    pub(super) removed: Vec<Key>,
     pub(super) new: Vec<(u64, Verdict)>,
+    /// Written since the oldest were forgotten last; at the start it is not known.
+    untrimmed: usize,
     pub(super) notes: Vec<(&'static str, String)>,
     pub(super) done: Vec<Sender<()>>,
     pub(super) watch: Watch,
     pub(super) drifted: bool,
+    /// There was no room for the last one.
+    pub(super) full: bool,
     /// Found no room among those that wait, since the start.
     pub dropped: u64,
     pub abnormal: u64,
@@ -84,7 +92,7 @@ impl Judging {
                 first_seen_ms: waiting.first_seen_ms,
                 last_seen_ms: waiting.last_seen_ms,
             };
-            ((waiting.source.into(), waiting.subject), row)
+            ((waiting.subject, waiting.source.into()), row)
         });
         Ok(Self {
             drifted: !model.is_empty() && state.meta(DRIFTED)?.as_ref() == Some(&model),
@@ -107,9 +115,11 @@ impl Judging {
             changed: BTreeSet::new(),
             removed: Vec::new(),
             new: Vec::new(),
+            untrimmed: FORGOTTEN_AT_ONCE,
             notes: Vec::new(),
             done: Vec::new(),
             watch: Watch::default(),
+            full: false,
             dropped: 0,
             abnormal: 0,
             shadowed: 0,
@@ -166,6 +176,24 @@ impl Judging {
         speaks.then(|| verdict.finding(self.judge, &self.model, severity))
     }
 
+    /// The sources in which a subject waits.
+    pub(super) fn waits_in(&self, subject: u64) -> Vec<Key> {
+        let from = self.waiting.range((subject, Arc::from(""))..);
+        let keys = from.map(|(key, _)| key);
+        keys.take_while(|key| key.0 == subject).cloned().collect()
+    }
+
+    /// One more found no room among those that wait. It is told once, until there is room again.
+    pub(super) fn drop_one(&mut self, max: usize) {
+        self.dropped += 1;
+        if !std::mem::replace(&mut self.full, true) {
+            log::warn!(
+                "{max} templates wait for the judge (analyzers.ai.max_pending): more find no room, and are asked about when \
+                 they come again"
+            );
+        }
+    }
+
     pub fn ring(&self) {
         if let (Some(bell), false) = (&self.bell, self.waiting.is_empty()) {
             // Full: it is rung already. Closed: the judge is gone.
@@ -179,7 +207,7 @@ impl Judging {
 
     /// Part of the keeper's transaction; [`Self::written`] follows when it is committed.
     pub fn write(&self, connection: &Connection, at_ms: i64) -> Result<()> {
-        for (source, subject) in &self.removed {
+        for (subject, source) in &self.removed {
             verdicts::remove_waiting(connection, source, *subject)?;
         }
         for key in &self.changed {
@@ -188,8 +216,8 @@ impl Judging {
                 Some(texts) => verdicts::wait(
                     connection,
                     &verdicts::Waiting {
-                        source: key.0.to_string(),
-                        subject: key.1,
+                        source: key.1.to_string(),
+                        subject: key.0,
                         template: texts.0.clone(),
                         example: texts.1.clone(),
                         count: row.count,
@@ -197,13 +225,13 @@ impl Judging {
                         last_seen_ms: row.last_seen_ms,
                     },
                 )?,
-                None => verdicts::count(connection, &key.0, key.1, row.count, row.last_seen_ms)?,
+                None => verdicts::count(connection, &key.1, key.0, row.count, row.last_seen_ms)?,
             }
         }
         for (subject, verdict) in &self.new {
             verdicts::save(connection, *subject, &self.model, verdict, "", at_ms)?;
         }
-        if !self.new.is_empty() {
+        if self.untrimmed + self.new.len() > FORGOTTEN_AT_ONCE {
             verdicts::trim(connection, VERDICTS_MAX)?;
         }
         for (key, value) in &self.notes {
@@ -214,7 +242,12 @@ impl Judging {
         Ok(())
     }
 
-    pub fn written(&mut self) {
+    pub fn written(&mut self, connection: &Connection) {
+        self.untrimmed += self.new.len();
+        if self.untrimmed > FORGOTTEN_AT_ONCE {
+            self.untrimmed = 0;
+            self.forget_oldest(connection);
+        }
         for key in std::mem::take(&mut self.changed) {
             if let Some(row) = self.waiting.get_mut(&key) {
                 row.unwritten = None;
@@ -228,6 +261,17 @@ impl Judging {
             done.try_send(()).ok();
         }
         self.ring();
+    }
+
+    /// What was trimmed on the disk is forgotten here too.
+    fn forget_oldest(&mut self, connection: &Connection) {
+        if self.verdicts.len() <= VERDICTS_MAX {
+            return;
+        }
+        match verdicts::of_model(connection, &self.model) {
+            Ok(kept) => self.verdicts = kept.into_iter().collect(),
+            Err(error) => log::error!("the verdicts of {} cannot be read: {error:#}", self.model),
+        }
     }
 
     /// The judge waits for the next commit.

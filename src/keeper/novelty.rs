@@ -88,21 +88,21 @@ impl Novelty {
         }
     }
 
-    /// How far a source is, and how many templates it has.
+    /// How far a source is, and how many templates it has: the judge has them learned also where novelty is off.
     pub fn progress(&self, source: &str) -> (&'static str, u64) {
+        let known = self.sources.get(source);
+        let templates = known.map_or(0, |known| known.templates.len() as u64);
         if !self.settings.enabled {
-            return ("off", 0);
+            return ("off", templates);
         }
         let at = At {
             arrived_ms: now().wall.as_millisecond(),
             stamp_ms: None,
         };
-        self.sources
-            .get(source)
-            .map_or((novelty::Phase::Learning.as_str(), 0), |known| {
-                let phase = known.learner.clone().phase(at, &self.settings);
-                (phase.as_str(), known.templates.len() as u64)
-            })
+        let phase = known.map_or(novelty::Phase::Learning, |known| {
+            known.learner.clone().phase(at, &self.settings)
+        });
+        (phase.as_str(), templates)
     }
 }
 
@@ -110,7 +110,7 @@ impl Keeper {
     /// Templates, and what waits for the judge, are on disk.
     pub(super) fn written(&mut self) {
         self.novelty.written();
-        self.judging.written();
+        self.judging.written(self.state.connection());
     }
 
     /// Finds out whether a record whose mask nobody knew is news. False: nobody has found anything in it.

@@ -83,7 +83,7 @@ impl Keeper {
     }
 
     fn let_wait(&mut self, file: FileKey, source: &Arc<str>, found: &Exceptional, weighed: &Weighed) {
-        let key = (source.clone(), weighed.subject);
+        let key = (weighed.subject, source.clone());
         if self.judging.waiting.contains_key(&key) {
             return;
         }
@@ -93,7 +93,7 @@ impl Keeper {
             .as_ref()
             .map_or(0, |settings| settings.max_pending);
         if self.judging.waiting.len() >= max {
-            self.judging.dropped += 1;
+            self.judging.drop_one(max);
             if let Some(unknown) = found.unknown_mask {
                 self.novelty.of(source).ask_again(unknown.hash);
             }
@@ -110,6 +110,7 @@ impl Keeper {
             last_seen_ms: at_ms,
         };
         self.pending.judge_waits = true;
+        self.judging.full = false;
         self.judging.waiting.insert(key.clone(), row);
         self.judging.changed.insert(key);
     }
@@ -162,7 +163,7 @@ impl Keeper {
             let Some(subject) = self.novelty.of(source).subject_of(*mask) else {
                 continue;
             };
-            let key = (source.clone(), subject);
+            let key = (subject, source.clone());
             if let Some(row) = self.judging.waiting.get_mut(&key) {
                 row.count += u64::from(*records);
                 row.last_seen_ms = row.last_seen_ms.max(at_ms);
@@ -228,28 +229,21 @@ impl Keeper {
 
     /// Takes a subject out of what waits: each source's row with the text of the template and the example.
     fn end_waiting(&mut self, subject: u64) -> Vec<(Arc<str>, Row, (String, String))> {
-        let keys: Vec<(Arc<str>, u64)> = self
-            .judging
-            .waiting
-            .keys()
-            .filter(|(_, waiting)| *waiting == subject)
-            .cloned()
-            .collect();
         let mut ended = Vec::new();
-        for key in keys {
+        for key in self.judging.waits_in(subject) {
             let Some(mut row) = self.judging.waiting.remove(&key) else {
                 continue;
             };
             self.judging.changed.remove(&key);
             let texts = match row.unwritten.take() {
                 Some(texts) => Some(*texts),
-                None => verdicts::waiting_texts(self.state.connection(), &key.0, subject).unwrap_or_else(|error| {
+                None => verdicts::waiting_texts(self.state.connection(), &key.1, subject).unwrap_or_else(|error| {
                     log::error!("what a verdict is about cannot be read: {error:#}");
                     None
                 }),
             };
             self.judging.removed.push(key.clone());
-            ended.extend(texts.map(|texts| (key.0, row, texts)));
+            ended.extend(texts.map(|texts| (key.1, row, texts)));
         }
         ended
     }
@@ -272,7 +266,10 @@ impl Keeper {
             .group(&key)
             .filter(|group| group.firing)
             .map(|group| group.severity);
-        if fires.is_some_and(|severity| severity >= finding.severity) {
+        let windows = &self.watching.windows;
+        let of_others = alert.detectors.iter().any(|found| !windows.only_counts(found));
+        let told = fires.max(of_others.then_some(alert.severity));
+        if told.is_some_and(|severity| severity >= finding.severity) {
             // It is told already, and this makes it no worse: later records will name this detector, too.
             return;
         }

@@ -85,9 +85,13 @@ fn write_known(status: &Status, out: &mut dyn Write) -> io::Result<()> {
     let ai = &status.ai;
     if ai.mode != "off" && !ai.mode.is_empty() {
         let away = if ai.away { ", away: templates wait" } else { "" };
+        let dropped = match ai.dropped {
+            0 => String::new(),
+            dropped => format!(" ({dropped} found no room)"),
+        };
         writeln!(
             out,
-            "\njudge: {} ({}{away}); {} wait, {} verdicts, {} abnormal since the start",
+            "\njudge: {} ({}{away}); {} wait{dropped}, {} verdicts, {} abnormal since the start",
             if ai.model.is_empty() {
                 "not known yet"
             } else {

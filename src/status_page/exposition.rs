@@ -2,7 +2,7 @@
 
 use crate::collector::ledger::lost;
 use crate::keeper::Status;
-use crate::metrics::{ANALYZERS, Metrics, STATUSES, Suppressed};
+use crate::metrics::{AI_SECONDS, ANALYZERS, Metrics, STATUSES, Suppressed};
 use crate::record::Level;
 use std::fmt::Write as _;
 
@@ -12,6 +12,7 @@ pub fn text(status: &Status, metrics: &Metrics) -> String {
     sources(&mut out, status, metrics);
     findings(&mut out, status, metrics);
     alerters(&mut out, status, metrics);
+    judge(&mut out, status, metrics);
     out.family(
         "state_written_bytes_total",
         "counter",
@@ -44,7 +45,12 @@ impl Out {
     }
 
     fn value(&mut self, labels: &str, value: u64) {
-        writeln!(self.text, "elc_{}{labels} {value}", self.name).expect("a string takes all");
+        self.line("", labels, value);
+    }
+
+    /// `suffix`: of one of the series that make up a histogram.
+    fn line(&mut self, suffix: &str, labels: &str, value: impl std::fmt::Display) {
+        writeln!(self.text, "elc_{}{suffix}{labels} {value}", self.name).expect("a string takes all");
     }
 }
 
@@ -176,4 +182,55 @@ fn alerters(out: &mut Out, status: &Status, metrics: &Metrics) {
             alerter.oldest_seconds.unwrap_or(0),
         );
     }
+}
+
+fn judge(out: &mut Out, status: &Status, metrics: &Metrics) {
+    out.family(
+        "ai_requests_total",
+        "counter",
+        "Requests for verdicts, by what became of them",
+    );
+    for (endpoint, outcome, count) in metrics.ai.requests() {
+        out.value(&labels(&[("endpoint", &endpoint), ("outcome", outcome)]), count);
+    }
+    out.family(
+        "ai_seconds",
+        "histogram",
+        "Time until a request for verdicts was answered",
+    );
+    let (counts, sum) = metrics.ai.seconds();
+    let bounds = AI_SECONDS.map(|bound| bound.to_string());
+    let mut below = 0;
+    for (bound, count) in bounds.iter().map(String::as_str).chain(["+Inf"]).zip(counts) {
+        below += count;
+        out.line("_bucket", &labels(&[("le", bound)]), below);
+    }
+    out.line("_sum", "", sum);
+    out.line("_count", "", below);
+    out.family(
+        "ai_verdicts_total",
+        "counter",
+        "Verdicts of the model, and messages that it refuses to judge",
+    );
+    let ai = &status.ai;
+    let normal = metrics.ai.verdicts.get().saturating_sub(ai.abnormal + ai.refused);
+    for (verdict, count) in [("normal", normal), ("abnormal", ai.abnormal), ("refused", ai.refused)] {
+        out.value(&labels(&[("verdict", verdict)]), count);
+    }
+    out.family(
+        "ai_shadowed_total",
+        "counter",
+        "Abnormal verdicts that nobody was told of",
+    );
+    out.value("", ai.shadowed);
+    out.family("ai_pending", "gauge", "Templates that wait for a verdict");
+    out.value("", ai.pending);
+    out.family(
+        "ai_dropped_total",
+        "counter",
+        "Templates that found no room among those that wait",
+    );
+    out.value("", ai.dropped);
+    out.family("ai_away", "gauge", "1: nobody can judge now");
+    out.value("", u64::from(ai.away));
 }

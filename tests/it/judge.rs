@@ -1,6 +1,8 @@
 //! The judge, as a user meets it: what a model finds abnormal is alerted, perhaps late; rules never wait for it; whatever
 //! the service does, no template is lost and none is judged twice.
 
+mod trouble;
+
 use crate::program::{Home, Program, read_lossily, wait_until};
 use crate::receiver::{Receiver, Reply, Request, answer};
 use crate::tiny_model::TinyModel;
@@ -362,6 +364,35 @@ fn with_scope_line_each_distinct_line_is_judged() {
     texts.sort();
     assert_eq!(texts, ["hall 1 on fire", "hall 2 fine", "hall 3 fine"]);
     assert_eq!(messages(&home), ["hall 1 on fire"]);
+}
+
+#[test]
+fn with_scope_line_none_of_many_new_lines_is_left_out() {
+    let service = Receiver::start(judge);
+    let home = Home::new();
+    configure(
+        &home,
+        &format!(
+            "{{engine: service, scope: line, service_urls: ['{}']}}",
+            service.url("")
+        ),
+    );
+    let lines: String = (0..1200)
+        .map(|hall| {
+            format!(
+                "INFO hall {hall} {}\n",
+                if hall % 400 == 7 { "on fire" } else { "fine" }
+            )
+        })
+        .collect();
+    append(&home, &lines);
+    let mut program = start(&home);
+    program.wait_until("all are judged", || status(&home)["ai"]["verdicts"] == 1200);
+    wait_until("three are told", || alerts(&home).len() == 3);
+    let mut told = messages(&home);
+    told.sort();
+    assert_eq!(told, ["hall 407 on fire", "hall 7 on fire", "hall 807 on fire"]);
+    assert_eq!(program.stop().code(), Some(0));
 }
 
 #[test]

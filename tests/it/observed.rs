@@ -17,7 +17,7 @@ const QUIET: &str = "sources:\n  - {name: app, paths: ['{home}/logs/*.log'], rea
      alerters:\n  - {name: archive, file: {path: '{home}/alerts'}}\n";
 
 /// The address is chosen by the system, and told in the log.
-fn port(program: &Program) -> u16 {
+pub fn port(program: &Program) -> u16 {
     let told = || -> Option<u16> {
         let said = program.stderr();
         let address = said.split("http://127.0.0.1:").nth(1)?;
@@ -27,7 +27,7 @@ fn port(program: &Program) -> u16 {
     told().expect("just told")
 }
 
-fn ask(port: u16, target: &str, header: &str) -> (u16, String) {
+pub fn ask(port: u16, target: &str, header: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
     let host = if header.starts_with("Host:") {
         ""
@@ -114,6 +114,8 @@ fn metrics_have_their_promised_names_and_a_rebound_name_is_refused() {
         "elc_outbox_deliveries{alerter=\"archive\",state=\"queued\"} ",
         "elc_outbox_oldest_seconds{alerter=\"archive\"} ",
         "elc_templates{source=\"app\"} ",
+        "elc_ai_seconds_count 0",
+        "elc_ai_pending 0",
         "elc_state_written_bytes_total ",
         "elc_config_last_reload_successful 1",
         "elc_build_info{version=",
