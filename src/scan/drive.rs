@@ -305,7 +305,8 @@ impl<'a> Visit<'a> {
     /// What of a record counts, and whether it is exceptional by it; none: it is not wanted.
     fn weigh(&mut self, mut found: Exceptional, at: jiff::Timestamp) -> Option<(Exceptional, bool)> {
         let (source, path) = (&self.source.name, &self.path);
-        let exceptional = self.across.novelty.weigh(source, path, &mut found, at);
+        let redactor = &self.plan.composer.redactor;
+        let exceptional = self.across.novelty.weigh(source, path, &mut found, at, redactor);
         if !exceptional {
             return self.plan.all.then_some((found, false));
         }

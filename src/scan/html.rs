@@ -4,6 +4,7 @@
 //! escaped so that nothing in a log can end the script element, and from there only as text nodes. Its size is bounded:
 //! what the bounds leave out is said at its foot.
 
+use super::novelty::{Row, Shown};
 use super::report::{Group, Point, Report, Totals};
 use crate::alert::render::{clean, cut_bytes};
 use crate::analyzer::{AnalyzerKind, Finding};
@@ -33,11 +34,21 @@ const DATA: &str = "{{data}}";
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write(out: &mut impl Write, report: &mut Report, totals: &Totals, zone: &jiff::tz::TimeZone) -> io::Result<()> {
+pub fn write(
+    out: &mut impl Write,
+    report: &mut Report,
+    shown: &Shown,
+    totals: &Totals,
+    zone: &jiff::tz::TimeZone,
+) -> io::Result<()> {
     report.timeline.coarsen_to(CELLS_MAX);
     let (before, after) = PAGE.split_once(DATA).expect("the page has a place for its data");
     out.write_all(before.as_bytes())?;
-    out.write_all(script_safe(&data(report, totals, zone).to_string()).as_bytes())?;
+    let mut data = data(report, totals, zone);
+    data["kinds"] = shown.templates.into();
+    data["rarest"] = shown.rarest.iter().map(unremarked).collect();
+    data["newest"] = shown.newest.iter().map(unremarked).collect();
+    out.write_all(script_safe(&data.to_string()).as_bytes())?;
     out.write_all(after.as_bytes())
 }
 
@@ -144,6 +155,16 @@ fn group_json(group: &Group, report: &Report, files: &mut Files) -> Value {
     })
 }
 
+/// A message that nobody has found exceptional.
+fn unremarked(row: &Row) -> Value {
+    json!({
+        "title": cut_bytes(&clean(&row.title), TITLE_MAX_BYTES),
+        "count": row.count,
+        "at": row.at.as_second(),
+        "place": format!("{}:{}", clean(&row.path), row.line),
+    })
+}
+
 fn found_by(finding: &Finding) -> String {
     let analyzer = match finding.analyzer {
         AnalyzerKind::Level => "level",
@@ -202,7 +223,8 @@ mod tests {
 
     fn page(report: &mut Report) -> String {
         let mut out = Vec::new();
-        write(&mut out, report, &Totals::default(), &jiff::tz::TimeZone::UTC).unwrap();
+        let totals = Totals::default();
+        write(&mut out, report, &Shown::default(), &totals, &jiff::tz::TimeZone::UTC).unwrap();
         String::from_utf8(out).unwrap()
     }
 

@@ -188,7 +188,7 @@ impl Scan<'_> {
             text::head(&mut self.out, &self.report, &self.totals, zone, terminal)?;
         }
         let mut file = BufWriter::new(file);
-        html::write(&mut file, &mut self.report, &self.totals, zone)?;
+        html::write(&mut file, &mut self.report, &self.shown, &self.totals, zone)?;
         file.flush()?;
         if !self.options.json {
             writeln!(

@@ -5,6 +5,7 @@ use super::terminal::{Paint, Style, Terminal, counted, fit, grouped, visible};
 use crate::alert::familiar::{Familiar, Newcomer};
 use crate::alert::novelty::{At, Opinion, Settings};
 use crate::alert::rarity;
+use crate::alert::redact::Redactor;
 use crate::alert::template::Template;
 use crate::analyzer::template::{Counts, Known};
 use crate::analyzer::{AnalyzerKind, Exceptional, Finding};
@@ -39,7 +40,7 @@ struct Source {
 #[derive(Debug)]
 struct Example {
     title: String,
-    path: Arc<str>,
+    path: String,
     line: u64,
     at: jiff::Timestamp,
     /// Records of its source before it.
@@ -86,8 +87,16 @@ impl Novelty {
             .then(|| self.sources.entry(source.clone()).or_default().familiar.known())
     }
 
-    /// Adds what is new about a record whose mask nobody knew. False: nobody finds anything in it.
-    pub fn weigh(&mut self, source: &Arc<str>, path: &Arc<str>, found: &mut Exceptional, at: jiff::Timestamp) -> bool {
+    /// Adds what is new about a record whose mask nobody knew. False: nobody finds anything in it. What is kept of it to be
+    /// shown is redacted.
+    pub fn weigh(
+        &mut self,
+        source: &Arc<str>,
+        path: &Arc<str>,
+        found: &mut Exceptional,
+        at: jiff::Timestamp,
+        redactor: &Redactor,
+    ) -> bool {
         let is_found = !found.findings.is_empty();
         let Some(unknown) = found.unknown_mask else {
             return is_found;
@@ -108,13 +117,18 @@ impl Novelty {
         };
         let weighed = own.familiar.weigh(&newcomer, at_ms, &self.settings);
         if let Some(id) = weighed.template {
-            own.examples.entry(id).or_insert_with(|| Example {
-                title: found.title.chars().take(TITLE_MAX_CHARS).collect(),
-                path: path.clone(),
-                line: found.place.first_line,
-                at,
-                number: own.records + unknown.number,
-                found: is_found,
+            own.examples.entry(id).or_insert_with(|| {
+                let (mut title, mut path) = (found.title.clone(), path.to_string());
+                redactor.redact(&mut title);
+                redactor.redact(&mut path);
+                Example {
+                    title: title.chars().take(TITLE_MAX_CHARS).collect(),
+                    path,
+                    line: found.place.first_line,
+                    at,
+                    number: own.records + unknown.number,
+                    found: is_found,
+                }
             });
         }
         match weighed.opinion {
@@ -161,7 +175,7 @@ impl Novelty {
                     title: example.title.clone(),
                     count: template.count,
                     at: example.at,
-                    path: example.path.to_string(),
+                    path: example.path.clone(),
                     line: example.line,
                     score,
                 };

@@ -137,7 +137,7 @@ fn scan_shows_the_rarest_and_the_newest_and_finds_news_where_the_log_is_long_eno
         )
         .expect("a string");
         if n == 500 {
-            log.push_str("2026-11-23 00:06:00 INFO parity bit flipped in bank 7\n");
+            log.push_str("2026-11-23 00:06:00 INFO parity bit flipped in bank 7, password=Xq7horse9staple\n");
         }
         if n == 18_000 {
             log.push_str("2026-11-23 03:36:00 INFO disk sda2 is failing\n");
@@ -161,6 +161,15 @@ fn scan_shows_the_rarest_and_the_newest_and_finds_news_where_the_log_is_long_eno
     assert!(text[rarest..newest].contains("parity bit flipped in bank 7"), "{text}");
     assert!(text[newest..].contains("disk sda2 is failing"), "{text}");
     assert!(!text[newest..].contains("parity"), "{text}");
+    let page = home.path("page.html");
+    scan(&["--html", page.to_str().expect("a path")]);
+    let page = std::fs::read_to_string(page).expect("a page");
+    for want in ["\"rarest\":[", "parity bit flipped in bank 7", "disk sda2 is failing"] {
+        assert!(page.contains(want), "no {want} on the page");
+    }
+    for shown in [&text, &page] {
+        assert!(!shown.contains("Xq7horse9staple"), "what is shown is redacted");
+    }
     let found = scan(&["--json"]);
     let found: Vec<Value> = found
         .lines()
