@@ -42,9 +42,11 @@ pub fn hash_as_it_stands(text: &[u8]) -> u64 {
     fold_bytes(0, head(text))
 }
 
-/// The step of FxHash.
+/// The step of wyhash: both halves of a product. With its lower half alone (FxHash) digits at the end of a word reach few
+/// bits: `took 1000 ms` and `took 1085 ms` as they stand were one.
 fn fold(state: u64, word: u64) -> u64 {
-    (state.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95)
+    let product = u128::from(state ^ word ^ 0x9e37_79b9_7f4a_7c15) * 0xa076_1d64_78bd_642f;
+    (product >> 64) as u64 ^ product as u64
 }
 
 /// Eight bytes at a time; the last ones with their number.
