@@ -7,12 +7,14 @@ use super::template::{self, VARIABLE};
 use crate::analyzer::{AnalyzerKind, Finding};
 use crate::record::Level;
 use serde::{Deserialize, Serialize};
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
-/// The last verdicts whose share of abnormal ones is watched …
-const WATCHED: usize = 100;
-/// … from so many on.
-const WATCHED_MIN: usize = 40;
+/// Records among which the share of abnormal ones is watched.
+const WATCHED_RECORDS: u64 = 10_000;
+/// So many must have counted before anything is said of the share.
+const COUNTED_MIN: u64 = 100;
+/// As in the calibration: one burst must not decide.
+const OF_EACH_MAX: u64 = 5;
 /// A share so many times above the calibrated rate, and above `DRIFT_SHARE_MIN`, means that the model does not know this
 /// log: normal lines are found abnormal, and what it says is worth nothing.
 const DRIFT_FACTOR: f64 = 10.0;
@@ -47,21 +49,51 @@ impl Verdict {
     }
 }
 
-/// The share of abnormal verdicts among the newest.
+/// How much of what came lately is abnormal. Not how many of the verdicts: once a source is known, only what is new is
+/// judged, and that most of it is abnormal says nothing against the model.
 #[derive(Debug, Clone, Default)]
 pub struct Watch {
-    newest: VecDeque<bool>,
+    records: Share,
+    /// Of the same, each subject [`OF_EACH_MAX`] times at most.
+    counted: Share,
+    of_each: HashMap<u64, u64>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Share {
+    all: u64,
+    abnormal: u64,
+}
+
+impl Share {
+    fn add(&mut self, records: u64, abnormal: bool) {
+        self.all += records;
+        self.abnormal += if abnormal { records } else { 0 };
+    }
+
+    fn exceeds(self, limit: f64) -> bool {
+        self.abnormal as f64 > limit * self.all as f64
+    }
 }
 
 impl Watch {
-    /// Whether the model has lost touch with this log; `rate` is the share it was calibrated to.
-    pub fn drifts(&mut self, abnormal: bool, rate: f64) -> bool {
-        if self.newest.len() >= WATCHED {
-            self.newest.pop_front();
+    /// So many records of a subject with this verdict came.
+    pub fn saw(&mut self, subject: u64, records: u64, abnormal: bool) {
+        if self.records.all >= WATCHED_RECORDS {
+            *self = Self::default();
         }
-        self.newest.push_back(abnormal);
-        let share = self.newest.iter().filter(|abnormal| **abnormal).count() as f64 / self.newest.len() as f64;
-        self.newest.len() >= WATCHED_MIN && share > (DRIFT_FACTOR * rate).max(DRIFT_SHARE_MIN)
+        self.records.add(records, abnormal);
+        let of_this = self.of_each.entry(subject).or_default();
+        let counts = records.min(OF_EACH_MAX - *of_this);
+        *of_this += counts;
+        self.counted.add(counts, abnormal);
+    }
+
+    /// Whether the model has lost touch with this log; `rate` is the share it was calibrated to. An incident of many kinds
+    /// is a small share of the records, a storm of one kind a small share of the kinds: neither is meant.
+    pub fn drifts(&self, rate: f64) -> bool {
+        let limit = (DRIFT_FACTOR * rate).max(DRIFT_SHARE_MIN);
+        self.counted.all >= COUNTED_MIN && self.counted.exceeds(limit) && self.records.exceeds(limit)
     }
 }
 
@@ -118,21 +150,46 @@ mod tests {
         assert!(!verdict(true, Some(0.8)).speaks(0.9) && !verdict(false, Some(1.0)).speaks(0.0));
     }
 
+    /// The record, from 1, at which the model is found to have lost touch.
+    fn drifts_at(rate: f64, records: impl Iterator<Item = (u64, bool)>) -> Option<usize> {
+        let mut watch = Watch::default();
+        records.enumerate().find_map(|(number, (subject, abnormal))| {
+            watch.saw(subject, 1, abnormal);
+            watch.drifts(rate).then_some(number + 1)
+        })
+    }
+
     #[test]
     fn a_model_that_finds_every_third_message_abnormal_is_to_be_trained_anew() {
-        let mut watch = Watch::default();
-        let first = (0..1000).position(|n| watch.drifts(n % 2 == 0, 0.01));
-        assert_eq!(first, Some(WATCHED_MIN - 1));
-        let mut watch = Watch::default();
-        assert!(
-            !(0..1000).any(|n| watch.drifts(n % 10 == 0, 0.01)),
-            "one in ten is no drift"
-        );
-        let mut watch = Watch::default();
-        assert!(
-            !(0..1000).any(|n| watch.drifts(n % 2 == 0, 0.2)),
-            "it was calibrated so"
-        );
+        let every = |nth: u64| (0..9_000).map(move |subject| (subject, subject % nth == 0));
+        assert_eq!(drifts_at(0.01, every(2)), Some(COUNTED_MIN as usize));
+        assert_eq!(drifts_at(0.01, every(10)), None, "one in ten is no drift");
+        assert_eq!(drifts_at(0.2, every(2)), None, "it was calibrated so");
+    }
+
+    #[test]
+    fn what_is_new_or_comes_in_a_burst_says_nothing_against_a_model_that_knows_the_rest() {
+        let usual = |record: u64| (record % 40, false);
+        let news = (0..9_000).map(|record| match record {
+            1_000..1_060 => (record, true),
+            _ => usual(record),
+        });
+        assert_eq!(drifts_at(0.01, news), None, "sixty new kinds beside forty known ones");
+        let burst = (0..9_000).map(|record| match record {
+            1_000.. => (7_777, true),
+            _ => usual(record),
+        });
+        assert_eq!(drifts_at(0.01, burst), None);
+        let incident = (0..9_000).map(|record| match record % 10 {
+            0 if record > 4_000 => (100_000 + record, true),
+            _ => usual(record),
+        });
+        assert_eq!(drifts_at(0.01, incident), None, "five hundred kinds, one record in ten");
+        let spread = (0..90_000).map(|record| match record % 1_000 {
+            0 => (100_000 + record, true),
+            _ => usual(record),
+        });
+        assert_eq!(drifts_at(0.01, spread), None, "old news are forgotten");
     }
 
     #[test]

@@ -207,7 +207,7 @@ impl Keeper {
         let familiar = self.novelty.of(source);
         familiar.count(counts, at);
         familiar.look_for_rare(at, &settings);
-        self.count_waiting(source, counts);
+        self.count_judged(source, counts);
         if let Some(metrics) = self.metrics.source(source) {
             metrics.unweighed.add(counts.left_out);
         }

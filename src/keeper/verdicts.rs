@@ -153,21 +153,24 @@ impl Keeper {
         serde_json::to_string(&alert).ok()
     }
 
-    /// More records of what waits.
-    pub(super) fn count_waiting(&mut self, source: &Arc<str>, counts: &Counts) {
-        if self.judging.waiting.is_empty() {
+    /// More records: of what waits, and of what was judged.
+    pub(super) fn count_judged(&mut self, source: &Arc<str>, counts: &Counts) {
+        if self.judging.settings.is_none() {
             return;
         }
         let at_ms = now().wall.as_millisecond();
         for (mask, records) in &counts.by_mask {
+            let records = u64::from(*records);
             let Some(subject) = self.novelty.of(source).subject_of(*mask) else {
                 continue;
             };
             let key = (subject, source.clone());
             if let Some(row) = self.judging.waiting.get_mut(&key) {
-                row.count += u64::from(*records);
+                row.count += records;
                 row.last_seen_ms = row.last_seen_ms.max(at_ms);
                 self.judging.changed.insert(key);
+            } else if let Some(verdict) = self.judging.verdicts.get(&subject) {
+                self.judging.watch.saw(subject, records, verdict.abnormal);
             }
         }
     }
@@ -200,10 +203,13 @@ impl Keeper {
     fn take_verdict(&mut self, subject: u64, verdict: Verdict, rate: f64) {
         self.judging.verdicts.insert(subject, verdict);
         self.judging.new.push((subject, verdict));
-        if self.judging.watch.drifts(verdict.abnormal, rate) && !self.judging.drifted {
+        let ended = self.end_waiting(subject);
+        for (_, row, _) in &ended {
+            self.judging.watch.saw(subject, row.count.max(1), verdict.abnormal);
+        }
+        if self.judging.watch.drifts(rate) && !self.judging.drifted {
             self.tell_drift();
         }
-        let ended = self.end_waiting(subject);
         if !verdict.abnormal {
             return;
         }

@@ -1,6 +1,7 @@
 //! The judge, as a user meets it: what a model finds abnormal is alerted, perhaps late; rules never wait for it; whatever
 //! the service does, no template is lost and none is judged twice.
 
+mod models;
 mod trouble;
 
 use crate::program::{Home, Program, read_lossily, wait_until};
@@ -83,6 +84,29 @@ fn start(home: &Home) -> Program {
 fn status(home: &Home) -> Value {
     let output = home.output(&["status", "--json"]);
     serde_json::from_slice(&output.stdout).unwrap_or_default()
+}
+
+/// A message whose words no other number's message has: templates of their own, which never become one.
+fn unlike(number: usize) -> String {
+    let word = |prefix: char| {
+        let letter = |place: usize| char::from(b'a' + (number / 26usize.pow(place as u32) % 26) as u8);
+        format!("{prefix}{}{}{}", letter(2), letter(1), letter(0))
+    };
+    ["k", "m", "p"]
+        .map(|prefix| word(prefix.chars().next().expect("a letter")))
+        .join(" ")
+}
+
+fn by_service(home: &Home, urls: &[String], more: &str) {
+    let urls: Vec<String> = urls.iter().map(|url| format!("'{url}'")).collect();
+    configure(
+        home,
+        &format!("{{engine: service, {more}service_urls: [{}]}}", urls.join(", ")),
+    );
+}
+
+fn judged(home: &Home) -> u64 {
+    status(home)["ai"]["verdicts"].as_u64().unwrap_or(0)
 }
 
 #[test]
