@@ -18,11 +18,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import argparse
 import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from log_electra.calibration import Calibration, calibrate, few_of_each
+from log_electra.calibration import Calibration, calibrate, cross_fitted, few_of_each
 from log_electra.lines import read_messages
 from log_electra.model import LogElectra, load, read_vocabulary, scores, write_vocabulary
 from log_electra.text import Vocabulary, normalise, train_vocabulary
@@ -52,6 +52,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("-o", "--output", type=Path, required=True, help="directory of the model")
     parser.add_argument("--name", default="log-electra", help="the model's name in alerts")
     parser.add_argument("--target-rate", type=float, default=0.01, help="share of normal lines found abnormal")
+    parser.add_argument(
+        "--folds", type=int, default=1, help="above 1: train so many models more, for thresholds by few lines (cross-fitting)"
+    )
     parser.add_argument("--vocabulary-size", type=int, default=2000)
     parser.add_argument("--vocabulary", type=Path, help="directory whose vocab.txt is used instead of a new one")
     parser.add_argument("--paper", action="store_true", help="the paper's size: 512 wide, 6 layers")
@@ -65,6 +68,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if not 0 < options.target_rate < 1:
         parser.error("--target-rate is a share between 0 and 1")
+    if not 1 <= options.folds <= 20:
+        parser.error("--folds is a number from 1 to 20")
     if options.paper:
         vars(options).update(PAPER)
     return options
@@ -75,6 +80,9 @@ def train(options: argparse.Namespace, messages: list[str]) -> None:
 
     settings = Settings(**{setting.name: getattr(options, setting.name) for setting in fields(Settings)})
     kept, held_out = split(messages, settings.seed)
+    if options.folds > 1:
+        # Nothing has to be kept back: each line is held out once, from another model.
+        kept = messages
     say(options, f"{len(messages)} lines, {len(set(map(normalise, messages)))} distinct once normalised")
     vocabulary = choose_vocabulary(options, kept)
     training = Training(settings, vocabulary, kept, held_out)
@@ -88,10 +96,23 @@ def train(options: argparse.Namespace, messages: list[str]) -> None:
     from log_electra.model import round_to_half
 
     round_to_half(network)
-    model.calibration = measure(model, held_out, options)
+    crossed = options.folds > 1
+    model.calibration = cross_fit(options, settings, messages) if crossed else measure(model, held_out, options)
     model.save(options.output)
     checkpoint.unlink(missing_ok=True)
     report(options, model)
+
+
+def cross_fit(options: argparse.Namespace, settings: object, messages: list[str]) -> Calibration:
+    """Each line as often as it comes, by a model that never saw it."""
+    from log_electra.training import scorer
+
+    def fit(others: list[str], held_out: list[str]) -> Callable[[list[str]], list[float]]:
+        say(options, f"for the threshold: {len(held_out)} lines, by a model of the others")
+        return scorer(settings, options.vocabulary_size, others, held_out, lambda progress: tell(options, progress))
+
+    found = cross_fitted(messages, options.folds, settings.seed, fit)
+    return calibrate(found, len(messages), len(set(map(normalise, messages))), options.target_rate)
 
 
 def recalibrate(options: argparse.Namespace, messages: list[str]) -> int:
@@ -157,7 +178,8 @@ def report(options: argparse.Namespace, model: LogElectra) -> None:
     say(options, f"{options.output}: {model.name} {model.version}, threshold {c.threshold:.4f} at {c.rate:.2%},")
     say(options, f"calibrated on {c.lines} held-out lines, {c.strings} distinct")
     if c.lines * c.rate < 1:
-        say(options, f"too few held-out lines for a rate of {c.rate:.2%}: the threshold is the highest score seen")
+        say(options, f"too few held-out lines for a rate of {c.rate:.2%}: the threshold is the highest score seen;")
+        say(options, "more lines, or --folds 4, make it mean something")
 
 
 def say(options: argparse.Namespace, text: str) -> None:

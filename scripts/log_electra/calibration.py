@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import bisect
 import math
+import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import TypeVar
 
+Line = TypeVar("Line")
 RATES = [0.0001, 0.001, 0.005, 0.01, 0.02, 0.05]
 # Held-out scores that a model keeps; a model file with more than 4,096 is refused by the device.
 SCORES_KEPT = 1000
@@ -42,6 +45,25 @@ def calibrate(scores: Iterable[float], lines: int, strings: int, rate: float) ->
     thresholds = [[other, threshold_at(ordered, other)] for other in RATES]
     kept = thin_out(ordered, SCORES_KEPT)
     return Calibration(lines, strings, rate, threshold_at(ordered, rate), thresholds, kept)
+
+
+def cross_fitted(
+    lines: Sequence[Line], folds: int, seed: int, fit: Callable[[list[Line], list[Line]], Callable[[list[Line]], Sequence[float]]]
+) -> list[float]:
+    """A score of each line by something that was fitted on others only: so all lines are held out once, and few are enough.
+
+    `fit(others, held_out)` returns what scores; it is called once for each of `folds` parts of about one size.
+    """
+    order = list(range(len(lines)))
+    random.Random(seed).shuffle(order)
+    scores = [0.0] * len(lines)
+    for fold in range(folds):
+        held_out = order[fold::folds]
+        others = [lines[at] for part in range(folds) if part != fold for at in order[part::folds]]
+        part = [lines[at] for at in held_out]
+        for at, score in zip(held_out, fit(others, part)(part), strict=True):
+            scores[at] = float(score)
+    return scores
 
 
 def threshold_at(ordered: Sequence[float], rate: float) -> float:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import signals
-from .calibration import quantile
+from .calibration import cross_fitted, quantile
 from .lines import LEVELS, Labelled
 from .metrics import Floats, Ranking, at_threshold, interval, resample
 from .text import normalise
 
-HELD_OUT = 0.2
 COMBINATION = "combination"
 # The agent's default: warn and above.
 ALERT_AT = LEVELS.index("warn") - 0.5
@@ -25,15 +24,20 @@ COMBINED = ["levels", "novelty", "model"]
 
 @dataclass(frozen=True)
 class Split:
+    """`normal` lines to train and to calibrate on, `test` lines to measure on."""
+
     name: str
-    fit: list[Labelled]
-    held_out: list[Labelled]
+    normal: list[Labelled]
     test: list[Labelled]
+
+
+# Trains a model on normal lines; the others are for its progress only.
+FitModel = Callable[[list[Labelled], list[Labelled]], signals.Signal]
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Scores of a signal on the test lines, and its threshold from the held-out ones."""
+    """Scores of a signal on the test lines, and its threshold, by lines that it was not fitted on."""
 
     scores: Floats
     threshold: float
@@ -46,27 +50,25 @@ def split(lines: Sequence[Labelled], seed: int | None, test_share: float) -> Spl
         random.Random(seed).shuffle(order)
     border = round(len(order) * (1 - test_share))
     normal = [lines[at] for at in order[:border] if not lines[at].abnormal]
-    random.Random(seed or 0).shuffle(normal)
-    held_out = int(len(normal) * HELD_OUT)
     name = "chronological" if seed is None else f"random {seed}"
     # The order of test lines is kept: sequences are made of neighbours.
-    test = [lines[at] for at in sorted(order[border:])]
-    return Split(name, normal[held_out:], normal[:held_out], test)
+    return Split(name, normal, [lines[at] for at in sorted(order[border:])])
 
 
-def score_all(split: Split, model: signals.Signal, rate: float) -> dict[str, Scored]:
-    fitted = {
-        "levels": signals.levels,
-        "novelty": signals.novelty(split.fit),
-        "rarity": signals.rarity(split.fit),
-        "model": model,
+def score_all(split: Split, fit_model: FitModel, rate: float, folds: int, seed: int) -> dict[str, Scored]:
+    """All signals, fitted on all normal lines; thresholds by cross-fitting, each line as often as it comes."""
+    fits: dict[str, FitModel] = {
+        "levels": lambda *_: signals.levels,
+        "novelty": lambda lines, _: signals.novelty(lines),
+        "rarity": lambda lines, _: signals.rarity(lines),
+        "model": fit_model,
     }
-    held_out = {name: signal(split.held_out) for name, signal in fitted.items()}
-    test = {name: signal(split.test) for name, signal in fitted.items()}
+    held_out = {name: np.array(cross_fitted(split.normal, folds, seed, fit)) for name, fit in fits.items()}
+    test = {name: fit(split.normal, split.normal)(split.test) for name, fit in fits.items()}
     threshold = {name: quantile(sorted(scores), 1 - rate) for name, scores in held_out.items()}
     together = [signals.combination([(s[n], threshold[n]) for n in COMBINED]) for s in (held_out, test)]
     # Levels have no rate: people say from which level on they want to be told.
-    scored = {name: Scored(test[name], ALERT_AT if name == "levels" else threshold[name]) for name in fitted}
+    scored = {name: Scored(test[name], ALERT_AT if name == "levels" else threshold[name]) for name in fits}
     scored[COMBINATION] = Scored(together[1], quantile(sorted(together[0]), 1 - rate))
     return scored
 

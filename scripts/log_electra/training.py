@@ -21,8 +21,9 @@ import torch
 from torch import nn
 from transformers import ElectraConfig, ElectraForMaskedLM, ElectraForPreTraining
 
-from .model import inner, pad
-from .text import MASK, SPECIAL, Vocabulary
+from .calibration import few_of_each
+from .model import inner, pad, round_to_half, scores
+from .text import MASK, SPECIAL, Vocabulary, train_vocabulary
 
 CHECKPOINT_SECONDS = 30
 # Held-out lines whose loss is told beside that of training.
@@ -218,6 +219,16 @@ class Training:
         self.step, self.best = state["step"], state["best"]
         self.idle_checks = state["idle_checks"]
         return True
+
+
+def scorer(
+    settings: Settings, vocabulary_size: int, lines: Sequence[str], check: Sequence[str], tell: Callable[[Progress], None]
+) -> Callable[[Sequence[str]], list[float]]:
+    """A model of these lines only, vocabulary and all, as a function from messages to scores."""
+    vocabulary = train_vocabulary(few_of_each(lines, settings.most_of_each), vocabulary_size)
+    network = Training(settings, vocabulary, lines, check).run(tell)
+    round_to_half(network)
+    return lambda messages: scores(network, [vocabulary.encode(message, settings.positions) for message in messages])
 
 
 def _distinct(vocabulary: Vocabulary, texts: Sequence[str], settings: Settings) -> tuple[list[list[int]], list[int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from log_electra.calibration import calibrate, few_of_each, quantile, thin_out
+from log_electra.calibration import calibrate, cross_fitted, few_of_each, quantile, thin_out
 from log_electra.metrics import Ranking, at_threshold, resample
 
 
@@ -22,6 +22,18 @@ def test_lines_that_were_held_out_are_not_abnormal_by_rounding() -> None:
     found = calibrate([0.1, 0.2, 0.3], lines=3, strings=3, rate=0.01)
     assert 0.3 + 1e-6 < found.threshold and 0.3 - 1e-6 < found.threshold
     assert found.confidence(0.2 - 1e-6) == found.confidence(0.2 + 1e-6) == pytest.approx(2 / 3)
+
+
+def test_no_line_is_scored_by_what_saw_it() -> None:
+    parts = []
+
+    def fit(others: list[int], held_out: list[int]):
+        assert not set(others) & set(held_out) and len(others) + len(held_out) == 10
+        parts.append(len(held_out))
+        return lambda lines: [line in others for line in lines]
+
+    assert cross_fitted(range(10), 3, 1, fit) == [0.0] * 10
+    assert sorted(parts) == [3, 3, 4]
 
 
 def test_few_scores_and_many() -> None:

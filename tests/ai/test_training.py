@@ -114,6 +114,17 @@ def test_too_few_lines_are_an_error_that_says_so(tmp_path: Path) -> None:
     assert done.returncode == 1 and "too few lines" in done.stderr, done.stderr
 
 
+def test_with_folds_each_line_is_held_out_once(tmp_path: Path) -> None:
+    (tmp_path / "lines").write_text("\n".join(LINES) + "\n")
+    small = ["--width", "16", "--embedding", "16", "--generator-width", "16", "--steps", "40", "--batch", "8"]
+    command = [sys.executable, SCRIPTS / "train_log_electra.py", tmp_path / "lines", "-o", tmp_path / "model", "--folds", "3"]
+    subprocess.run([*command, *small], check=True)
+    model = load(tmp_path / "model")
+    assert (model.calibration.lines, len(model.calibration.scores)) == (len(LINES), len(LINES))
+    own = sorted(model.scores(LINES))
+    assert own != pytest.approx(model.calibration.scores, abs=1e-6), "these are scores of lines that it was trained on"
+
+
 def test_new_thresholds_leave_the_weights_alone(trained: Trained, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     subprocess.run(["cp", "-r", trained.folder, folder], check=True)
