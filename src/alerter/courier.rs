@@ -13,13 +13,14 @@ mod feed;
 mod memory;
 mod orders;
 mod outcomes;
+mod parked;
 
 pub use bell::{Bell, Ear, bell};
 pub use clock::{Clock, SystemClock, Wake};
 pub use feed::{Fed, Feed, Feeder, feed};
 pub use orders::{Order, Replacement};
 
-use super::{Alerter, Delivery, Send, SendError, Sent, Settings, backoff};
+use super::{Alerter, Delivery, Send, SendError, Sent, Settings};
 use crate::keeper::{Inbox, Mark, Outcome};
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use memory::Memory;
@@ -89,7 +90,7 @@ impl Courier {
     pub fn run_by(self, clock: &mut dyn Clock) {
         let now = clock.now();
         let mut round = Round {
-            memory: Memory::new(self.settings.send == Send::Grouped),
+            memory: Memory::new(self.settings.send == Send::Grouped, self.alerter.batch_max() == 1),
             courier: self,
             clock,
             marks: Vec::new(),
@@ -100,6 +101,7 @@ impl Courier {
             parked_cursor: 0,
             blocked: None,
             stop_at: None,
+            apart_due: None,
             tick_at: None,
             rung: false,
             keeper_gone: false,
@@ -129,6 +131,8 @@ struct Round<'a> {
     blocked: Option<String>,
     /// The bell is closed: no new try after this.
     stop_at: Option<Duration>,
+    /// The earliest of what this sweep put off without ending.
+    apart_due: Option<Duration>,
     /// When the alerter wants to be called without a delivery.
     tick_at: Option<Duration>,
     /// The bell rang while a sweep was under way.
@@ -295,6 +299,7 @@ impl Round<'_> {
     fn sweep_queued(&mut self) -> anyhow::Result<Swept> {
         let batch_max = self.courier.alerter.batch_max().clamp(1, PAGE);
         self.memory.begin_sweep();
+        self.apart_due = None;
         let mut due: Option<Duration> = None;
         let mut after_seq = self.memory.settled();
         loop {
@@ -322,6 +327,8 @@ impl Round<'_> {
                 return Ok(Swept::Stopped);
             }
             if last {
+                self.memory.end_round();
+                let due = due.into_iter().chain(self.apart_due).min();
                 return Ok(Swept::Through { due });
             }
             after_seq = reached;
@@ -330,19 +337,30 @@ impl Round<'_> {
 
     /// Sends; whether the sweep may go on.
     fn send(&mut self, mut batch: Vec<Delivery>) -> bool {
-        while !batch.is_empty() {
+        loop {
+            // What may not overtake one that was put off since the batch was made.
+            batch.retain(|delivery| !self.memory.is_held(delivery));
+            if batch.is_empty() {
+                return true;
+            }
             if !self.may_go_on() {
                 return false;
             }
-            let Sent { delivered, error } = self.courier.alerter.send(&batch);
+            let Sent {
+                delivered,
+                apart,
+                error,
+            } = self.courier.alerter.send(&batch);
             for delivery in batch.drain(..delivered.min(batch.len())) {
                 self.delivered(&delivery);
             }
+            let settled = delivered + apart.len();
+            self.settle_apart(&mut batch, apart);
             let nothing = || SendError::Retry {
                 after: None,
                 reason: "nothing was sent".to_owned(),
             };
-            let error = error.or_else(|| (delivered == 0).then(nothing));
+            let error = error.or_else(|| (settled == 0).then(nothing));
             let (Some(error), Some(unsent)) = (error, batch.first().cloned()) else {
                 continue;
             };
@@ -352,7 +370,7 @@ impl Round<'_> {
                     batch.remove(0);
                 }
                 SendError::Blocked { reason } => {
-                    self.told_blocked(reason);
+                    self.blocked(&unsent, reason);
                     return false;
                 }
                 SendError::Retry { after, reason } => {
@@ -363,80 +381,7 @@ impl Round<'_> {
                     }
                     self.memory.hold(&unsent);
                     batch.remove(0);
-                    batch.retain(|delivery| !self.memory.is_held(delivery));
                 }
-            }
-        }
-        true
-    }
-
-    /// Parked ones go behind the others, one failure per 5 min: the first that gets through lets the next go at once.
-    fn sweep_parked(&mut self) -> anyhow::Result<()> {
-        if self.memory.parked.is_empty() {
-            return Ok(());
-        }
-        let start = self.parked_cursor;
-        self.parked_cursor = 0;
-        let mut after_seq = start;
-        let mut wrapped = start == 0;
-        loop {
-            let page = self.courier.outbox.parked(after_seq, 1)?;
-            self.memory
-                .forget_absent_parked(after_seq, page.first().map_or(i64::MAX, |d| d.seq));
-            let Some(delivery) = page
-                .into_iter()
-                .next()
-                .filter(|d| !wrapped || start == 0 || d.seq <= start)
-            else {
-                if wrapped {
-                    return Ok(());
-                }
-                (wrapped, after_seq) = (true, 0);
-                continue;
-            };
-            after_seq = delivery.seq;
-            self.memory.know_parked(&delivery);
-            if self.memory.may_try_parked(&delivery) && !self.send_parked(&delivery) {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Sends one that is parked; whether the next may go.
-    fn send_parked(&mut self, delivery: &Delivery) -> bool {
-        if !self.may_go_on() {
-            return false;
-        }
-        let Sent { delivered, error } = self.courier.alerter.send(std::slice::from_ref(delivery));
-        match error {
-            None => {
-                if delivered > 0 {
-                    self.delivered(delivery);
-                }
-                delivered > 0
-            }
-            Some(SendError::Reject { reason }) => {
-                self.rejected(delivery, reason);
-                true
-            }
-            Some(SendError::Blocked { reason }) => {
-                self.told_blocked(reason);
-                false
-            }
-            Some(SendError::Retry { after, reason }) => {
-                let tries = self.memory.tries(delivery) + 1;
-                self.memory.park(delivery, tries);
-                self.mark(
-                    delivery.seq,
-                    Outcome::Failed {
-                        tries,
-                        parked: true,
-                        error: reason,
-                    },
-                );
-                self.parked_gate = self.clock.now() + after.unwrap_or(backoff::CAP).max(backoff::CAP);
-                self.parked_cursor = delivery.seq;
-                self.is_last_chance()
             }
         }
     }

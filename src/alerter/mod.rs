@@ -94,12 +94,28 @@ pub struct Delivery {
     pub alert: Arc<crate::alert::Alert>,
 }
 
-/// What became of a batch: the first `delivered` of it arrived, then `error` befell the next one. Without an error the
-/// rest is to be sent again, and at least one has arrived.
+/// What became of a batch: the first `delivered` of it arrived, of the rest some were settled `apart`, and `error` befell
+/// the first of those that are left. Without an error they are to be sent again, and at least one was settled.
 #[derive(Debug)]
 pub struct Sent {
     pub delivered: usize,
+    /// By their seq.
+    pub apart: Vec<(i64, Apart)>,
     pub error: Option<SendError>,
+}
+
+/// What became of one delivery, and says nothing about the others: its topic is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Apart {
+    Arrived,
+    Failed {
+        after: Duration,
+        reason: String,
+    },
+    /// It was not tried, for what it needs was missing for another one.
+    Waits {
+        after: Duration,
+    },
 }
 
 /// Why a delivery did not arrive: the only question that a courier asks.
@@ -153,12 +169,17 @@ pub trait Alerter: std::marker::Send {
 impl Sent {
     /// All of a batch of so many.
     pub fn all(delivered: usize) -> Self {
-        Self { delivered, error: None }
+        Self {
+            delivered,
+            apart: Vec::new(),
+            error: None,
+        }
     }
 
     pub fn failed(delivered: usize, error: SendError) -> Self {
         Self {
             delivered,
+            apart: Vec::new(),
             error: Some(error),
         }
     }

@@ -162,7 +162,7 @@ impl Keeper {
                         .last_delivery
                         .set(u64::try_from(now().wall.as_second()).unwrap_or(0));
                 }
-                Outcome::Failed { .. } => metrics.failed.add(1),
+                Outcome::Failed { .. } | Outcome::Blocked { .. } => metrics.failed.add(1),
                 Outcome::Dead { .. } => metrics.dead.add(1),
             }
         }
@@ -180,7 +180,7 @@ impl Keeper {
                     queue.holding.out = false;
                     queue.holding.well = true;
                 }
-                Outcome::Failed { error, .. } => {
+                Outcome::Failed { error, .. } | Outcome::Blocked { error, .. } => {
                     queue.holding.failing_since.get_or_insert_with(now);
                     queue.holding.last_error = Some(error.clone());
                 }

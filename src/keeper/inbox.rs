@@ -87,6 +87,11 @@ pub enum Outcome {
         parked: bool,
         error: String,
     },
+    /// The same, and so would all others: somebody has to mend the way.
+    Blocked {
+        tries: u32,
+        error: String,
+    },
     /// Never to be retried by itself; kept and listed.
     Dead {
         tries: u32,

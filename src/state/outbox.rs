@@ -95,6 +95,13 @@ pub fn mark(connection: &Connection, alerter: &str, mark: &Mark, now_ms: i64) ->
             }
             Ok(0)
         }
+        Outcome::Blocked { tries, error } => {
+            let sql = format!("UPDATE outbox SET tries = ?2, error = ?3 WHERE seq = ?1 AND state != 'dead' {TOUCHED}");
+            if let Some(touched) = touch(connection, &sql, params![mark.seq, tries, error])? {
+                note(&touched, "blocked", Some(error))?;
+            }
+            Ok(0)
+        }
         Outcome::Dead { tries, error } => {
             let sql = format!(
                 "UPDATE outbox SET state = 'dead', tries = ?2, error = ?3 WHERE seq = ?1 AND state != 'dead' {TOUCHED}"

@@ -1,13 +1,13 @@
 //! Kafka against a real Apache Kafka in KRaft mode, read back by its own Java client.
 
-use crate::program::{DEADLINE, wait_until, wait_until_or};
+use crate::program::{Home, wait_until, wait_until_or};
 use crate::servers::{Certificates, kafka as kafka_folder, kafka_3, skipped};
 use crate::webhook::{alert, settings_of};
 use exception_log_collector::alert::Alert;
 use exception_log_collector::alerter::kafka::{Acks, Compression, Key, Mechanism, Sasl, Settings};
 use exception_log_collector::alerter::tls::Tls;
 use exception_log_collector::alerter::webhook::Secret;
-use exception_log_collector::alerter::{self, Alerter, Delivery, Kind, SendError};
+use exception_log_collector::alerter::{self, Alerter, Apart, Delivery, Kind, SendError};
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
@@ -15,6 +15,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// A JVM starts, and recovers what a kill has left, on a machine that is busy with something else.
+const PATIENCE: Duration = Duration::from_secs(180);
+/// The id of every cluster here.
+const CLUSTER: &str = "4L6g3nShT-eMCtK--X86sw";
 
 /// One broker, its own controller.
 pub struct Broker {
@@ -34,6 +39,18 @@ struct Ports {
 
 impl Broker {
     pub fn start(jars: PathBuf, certificates: &Certificates) -> Self {
+        Self::start_with(jars, certificates, "")
+    }
+
+    /// The same with more settings.
+    fn start_with(jars: PathBuf, certificates: &Certificates, more: &str) -> Self {
+        let broker = Self::launch(jars, certificates, more);
+        broker.wait_until_it_answers();
+        broker
+    }
+
+    /// The same, which may not answer yet.
+    fn launch(jars: PathBuf, certificates: &Certificates, more: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         // Held together, so that they differ.
         let held: Vec<TcpListener> = (0..4)
@@ -70,7 +87,7 @@ impl Broker {
              ssl.keystore.type=PEM\nssl.keystore.location={home}/keystore.pem\n\
              ssl.truststore.type=PEM\nssl.truststore.location={}\nssl.client.auth=required\n\
              log.dirs={home}/data\nnum.partitions=4\noffsets.topic.replication.factor=1\n\
-             transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n",
+             transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n{more}",
             authority.display()
         );
         fs::write(folder.path().join("server.properties"), settings).expect("written");
@@ -79,7 +96,7 @@ impl Broker {
                 "kafka.tools.StorageTool",
                 "format",
                 "-t",
-                "4L6g3nShT-eMCtK--X86sw",
+                CLUSTER,
                 "-c",
                 "server.properties",
             ])
@@ -89,14 +106,23 @@ impl Broker {
             .expect("java starts");
         assert!(format.status.success(), "{format:?}");
         let child = Self::run(&jars, &folder);
-        let broker = Self {
+        Self {
             folder,
             jars,
             ports,
             child,
-        };
-        broker.wait_until_it_answers();
-        broker
+        }
+    }
+
+    /// Makes a topic, where brokers do not do that by themselves.
+    fn create(&self, topic: &str) {
+        let output = java(&self.jars, &self.folder)
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/CreateTopic.java"))
+            .arg(format!("127.0.0.1:{}", self.ports.plain))
+            .arg(topic)
+            .output()
+            .expect("java starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
     fn run(jars: &Path, folder: &tempfile::TempDir) -> Child {
@@ -112,10 +138,11 @@ impl Broker {
     fn wait_until_it_answers(&self) {
         let mut alerter = build(settings(self.ports.plain, "awake"));
         let mut answer = None;
-        let answers = wait_until_or(DEADLINE, || {
+        let answers = wait_until_or(PATIENCE, || {
             let (delivered, error) = send(&mut *alerter, &[alert("awake")]);
+            let knows_no_topic = matches!(&error, Some(SendError::Retry { reason, .. }) if reason.contains("no topic"));
             answer = error;
-            delivered == 1
+            delivered == 1 || knows_no_topic
         });
         let log = fs::read_to_string(self.folder.path().join("broker.log")).unwrap_or_default();
         let said = &log[log.len().saturating_sub(3000)..];
@@ -141,12 +168,13 @@ impl Broker {
         self.ports.plain
     }
 
-    fn kill(&mut self) {
+    /// SIGKILL.
+    pub fn kill(&mut self) {
         self.child.kill().expect("our own child");
         self.child.wait().expect("our own child");
     }
 
-    fn restart(&mut self) {
+    pub fn restart(&mut self) {
         self.child = Self::run(&self.jars, &self.folder);
         self.wait_until_it_answers();
     }
@@ -209,41 +237,46 @@ fn build(settings: Settings) -> Box<dyn Alerter> {
     alerter::build(&settings_of(Kind::Kafka(Box::new(settings)))).expect("valid settings")
 }
 
-/// As a courier does: until all are delivered, or one fails. `done` of them were delivered before.
-fn send_from(alerter: &mut dyn Alerter, alerts: &[Alert], done: &mut usize) -> Option<SendError> {
-    let deliveries: Vec<Delivery> = (1..)
-        .zip(alerts)
-        .map(|(seq, alert)| Delivery {
-            seq,
-            tries: 0,
-            alert: Arc::new(alert.clone()),
-        })
-        .collect();
-    while *done < deliveries.len() {
-        let rest = &deliveries[*done..];
-        let sent = alerter.send(&rest[..rest.len().min(alerter.batch_max())]);
-        *done += sent.delivered;
+fn deliveries(alerts: &[Alert]) -> Vec<Delivery> {
+    let one = |(seq, alert): (i64, &Alert)| Delivery {
+        seq,
+        tries: 0,
+        alert: Arc::new(alert.clone()),
+    };
+    (1..).zip(alerts).map(one).collect()
+}
+
+/// As a courier does: until all that is left is delivered, or one fails.
+fn send_rest(alerter: &mut dyn Alerter, left: &mut Vec<Delivery>) -> Option<SendError> {
+    while !left.is_empty() {
+        let before = left.len();
+        let sent = alerter.send(&left[..before.min(alerter.batch_max())]);
+        left.drain(..sent.delivered);
+        for (seq, outcome) in sent.apart {
+            assert_eq!(outcome, Apart::Arrived, "there is one topic here");
+            left.retain(|delivery| delivery.seq != seq);
+        }
         if sent.error.is_some() {
             return sent.error;
         }
-        assert!(sent.delivered > 0, "nothing sent, and no error");
+        assert!(left.len() < before, "nothing sent, and no error");
     }
     None
 }
 
 fn send(alerter: &mut dyn Alerter, alerts: &[Alert]) -> (usize, Option<SendError>) {
-    let mut done = 0;
-    let error = send_from(alerter, alerts, &mut done);
-    (done, error)
+    let mut left = deliveries(alerts);
+    let error = send_rest(alerter, &mut left);
+    (alerts.len() - left.len(), error)
 }
 
 /// A new topic is there only after a moment: the courier tries again, and so does this.
 fn send_all(alerter: &mut dyn Alerter, alerts: &[Alert]) {
-    let mut done = 0;
+    let mut left = deliveries(alerts);
     wait_until("all are delivered", || {
-        let error = send_from(alerter, alerts, &mut done);
+        let error = send_rest(alerter, &mut left);
         assert!(matches!(error, None | Some(SendError::Retry { .. })), "{error:?}");
-        done == alerts.len()
+        left.is_empty()
     });
 }
 
@@ -301,12 +334,11 @@ fn a_real_kafka_gets_every_alert_once_over_every_way_in() {
     alerts[4].text = Some("x".repeat(2 << 20));
     let mut alerter = build(settings(plain, "large"));
     send_all(&mut *alerter, &alerts[..1]);
-    let (delivered, error) = send(&mut *alerter, &alerts[1..]);
-    assert!(
-        delivered == 3 && matches!(error, Some(SendError::Reject { .. })),
-        "{delivered} {error:?}"
-    );
-    send_all(&mut *alerter, &alerts[5..]);
+    let mut left = deliveries(&alerts[1..]);
+    let error = send_rest(&mut *alerter, &mut left);
+    assert!(matches!(error, Some(SendError::Reject { .. })), "{error:?}");
+    assert_eq!(left.remove(0).alert.id, alerts[4].id, "it is that one which is refused");
+    assert_eq!(send_rest(&mut *alerter, &mut left), None);
     assert_eq!(broker.consumed("large").len(), 9);
 
     // 3. Logged in by each mechanism; a wrong password waits for somebody.
@@ -380,4 +412,50 @@ fn a_kafka_of_before_4_takes_the_same() {
     };
     send_all(&mut *build(gzipped), &numbered(100));
     assert_eq!(broker.consumed("old").len(), 100);
+}
+
+#[test]
+fn a_topic_that_is_not_there_holds_up_only_its_own_and_is_delivered_once_it_is() {
+    let Some(jars) = kafka_folder() else {
+        return skipped("no Apache Kafka, or no Java");
+    };
+    let broker = Broker::start_with(jars, &Certificates::new(), "auto.create.topics.enable=false\n");
+    broker.create("log-app");
+    let home = Home::new();
+    home.configure(&format!(
+        "sources:\n  - {{name: app, paths: ['{{home}}/logs/app.log'], read_from: beginning}}\n  \
+         - {{name: db, paths: ['{{home}}/logs/db.log'], read_from: beginning}}\n\
+         alerters:\n  - {{name: bus, send: each, kafka: {{brokers: ['127.0.0.1:{}'], topic: 'log-{{{{ source }}}}'}}}}\n",
+        broker.port()
+    ));
+    let errors =
+        |what: &str, count: usize| -> String { (0..count).map(|n| format!("ERROR {what} {n} refused\n")).collect() };
+    fs::write(home.path("logs/db.log"), errors("query", 300)).expect("the log takes lines");
+    let mut program = home.start(&["run"]);
+    let alerter = || -> serde_json::Value {
+        let status: serde_json::Value =
+            serde_json::from_slice(&home.output(&["status", "--json"]).stdout).unwrap_or_default();
+        status["alerters"][0].clone()
+    };
+    program.wait_until("the missing topic is noticed", || {
+        alerter()["failed"].as_u64() >= Some(1)
+    });
+    fs::write(home.path("logs/app.log"), errors("order", 50)).expect("the log takes lines");
+    program.wait_until("the other topic gets its own", || alerter()["delivered"] == 50);
+    assert!(
+        program.stderr().contains("there is no topic log-db"),
+        "{}",
+        program.stderr()
+    );
+    assert!(
+        alerter()["failed"].as_u64() < Some(20),
+        "one of a topic is tried, not each: {}",
+        alerter()
+    );
+    broker.create("log-db");
+    program.wait_until("all are delivered", || alerter()["delivered"] == 350);
+    assert!(program.stop().success());
+    for (topic, count) in [("log-app", 50), ("log-db", 300)] {
+        assert_eq!(broker.consumed(topic).len(), count, "{topic}");
+    }
 }

@@ -188,7 +188,7 @@ fn a_receiver_that_is_down_then_busy_then_well_gets_everything_and_nothing_twice
             match mark.outcome {
                 Outcome::Delivered => assert!(queue.0.lock().expect("a whole map").remove(&mark.seq).is_some()),
                 Outcome::Failed { .. } => failures += 1,
-                Outcome::Dead { .. } => panic!("{mark:?}"),
+                Outcome::Blocked { .. } | Outcome::Dead { .. } => panic!("{mark:?}"),
             }
         }
         if failures >= 2 && receiver.is_none() {

@@ -28,6 +28,8 @@ pub(super) enum Verdict {
 struct PutOff {
     tries: u32,
     not_before: Duration,
+    /// In which it failed; none: all fail alike.
+    round: Option<u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -43,6 +45,10 @@ pub(super) struct Memory {
     /// In order per fingerprint, parked ones included. Where every record goes by itself, a parked one is overtaken:
     /// else one that a receiver cannot digest would hold back all of its kind.
     grouped: bool,
+    /// A round ends when all that is due was tried. Until then what failed in it is not tried again where deliveries go
+    /// one by one: a few that a receiver cannot digest would else share all tries among them.
+    round: u64,
+    one_by_one: bool,
     /// Everything up to this seq was delivered: sweeps begin behind it, however long the keeper takes to commit that.
     settled: i64,
     done: BTreeMap<i64, Done>,
@@ -55,16 +61,22 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    pub(super) fn new(grouped: bool) -> Self {
+    pub(super) fn new(grouped: bool, one_by_one: bool) -> Self {
         Self {
             grouped,
+            one_by_one,
             ..Self::default()
         }
     }
 
     /// Another way of sending from now on (reload).
-    pub(super) fn set_grouped(&mut self, grouped: bool) {
-        self.grouped = grouped;
+    pub(super) fn set_way(&mut self, grouped: bool, one_by_one: bool) {
+        (self.grouped, self.one_by_one) = (grouped, one_by_one);
+    }
+
+    /// All that was due has been tried.
+    pub(super) fn end_round(&mut self) {
+        self.round += 1;
     }
 
     pub(super) fn begin_sweep(&mut self) {
@@ -143,7 +155,7 @@ impl Memory {
             return Verdict::Skip;
         }
         match self.put_off.get(&seq) {
-            Some(put_off) if put_off.not_before > now => {
+            Some(put_off) if put_off.not_before > now || self.one_by_one && put_off.round == Some(self.round) => {
                 let at = put_off.not_before;
                 self.hold(delivery);
                 Verdict::NotBefore(at)
@@ -186,7 +198,30 @@ impl Memory {
     }
 
     pub(super) fn put_off(&mut self, seq: i64, tries: u32, not_before: Duration) {
-        self.put_off.insert(seq, PutOff { tries, not_before });
+        let round = Some(self.round);
+        self.put_off.insert(
+            seq,
+            PutOff {
+                tries,
+                not_before,
+                round,
+            },
+        );
+    }
+
+    /// Failed as all would, and is where it was: queued or parked.
+    pub(super) fn tried(&mut self, delivery: &Delivery, tries: u32, not_before: Duration) {
+        match self.parked.get_mut(&delivery.seq) {
+            Some(parked) => parked.tries = tries,
+            None => {
+                let put_off = PutOff {
+                    tries,
+                    not_before,
+                    round: None,
+                };
+                self.put_off.insert(delivery.seq, put_off);
+            }
+        }
     }
 
     pub(super) fn park(&mut self, delivery: &Delivery, tries: u32) {

@@ -56,7 +56,8 @@ impl Round<'_> {
     fn become_another(&mut self, replacement: Replacement) {
         let Replacement { settings, mut alerter } = replacement;
         alerter.take_over(self.courier.alerter.as_mut());
-        self.memory.set_grouped(settings.send == Send::Grouped);
+        let one_by_one = alerter.batch_max() == 1;
+        self.memory.set_way(settings.send == Send::Grouped, one_by_one);
         self.courier.alerter = alerter;
         self.courier.settings = settings;
         // Whoever changed it wants to see it tried.

@@ -117,6 +117,21 @@ fn after_eight_tries_one_that_fails_alone_is_parked_and_tried_at_the_pace_of_the
 }
 
 #[test]
+fn some_that_a_receiver_cannot_digest_hold_up_no_other() {
+    let run = Run {
+        queued: vec![(1, "a"), (2, "b"), (3, "c"), (4, "d"), (5, "e")],
+        send: Send::Grouped,
+        ..Run::default()
+    };
+    let world = run.against(|_, seq| if seq <= 3 { retry() } else { None });
+    assert_eq!(world.delivered(), [4, 5]);
+    let (second, ..) = world.tried().into_iter().find(|(_, seq, _)| *seq == 5).unwrap();
+    assert!(second < 10, "tried once each before the others: {:?}", world.tried());
+    let parked = world.rows.lock().unwrap().parked.len();
+    assert!(parked >= 2, "each has its eight tries: {:?}", world.tried());
+}
+
+#[test]
 fn of_one_fingerprint_nothing_overtakes_even_what_is_parked() {
     let run = Run {
         queued: vec![(2, "a"), (3, "b")],

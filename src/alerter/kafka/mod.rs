@@ -2,7 +2,7 @@
 //! acknowledgements are waited for, so that there is no queue, no linger and no thread of the client's.
 //!
 //! Works from Kafka 0.11 (record batches) to 4.x. At least once: a lost acknowledgement means that the same alerts, with
-//! the same ids, are produced again. What was acknowledged behind a failure is remembered, and not produced again.
+//! the same ids, are produced again. Where the topic depends on the alert, one that is not there holds up only its own.
 
 mod batch;
 mod partition;
@@ -14,7 +14,7 @@ pub use sasl::Mechanism;
 
 use super::secret::{Held, Secret};
 use super::tls::Tls;
-use super::{Alerter, Delivery, SendError, Sent};
+use super::{Alerter, Apart, Delivery, SendError, Sent, backoff};
 use anyhow::ensure;
 use batch::{key, name, record, request};
 use bytes::Bytes;
@@ -86,8 +86,8 @@ pub struct Kafka {
     password: Option<Held>,
     connections: HashMap<String, Connection>,
     metadata: Option<Metadata>,
-    /// Acknowledged, while one before it was not: the courier will hand them in again.
-    acknowledged: HashSet<i64>,
+    /// Failures in a row of topics that depend on the alert.
+    troubled: HashMap<String, u32>,
     /// Without a key: one partition per batch, the next one after it.
     turn: usize,
 }
@@ -104,6 +104,14 @@ type Leaders = BTreeMap<i32, Option<String>>;
 
 /// What became of deliveries, by their place in the batch.
 type Outcomes = BTreeMap<usize, Result<(), SendError>>;
+
+/// A delivery that cannot be placed, for its topic's sake.
+#[derive(Debug)]
+struct Fault {
+    index: usize,
+    topic: String,
+    error: SendError,
+}
 
 impl Metadata {
     fn of(answer: &MetadataResponse, told_by: &str) -> Self {
@@ -122,6 +130,12 @@ impl Metadata {
                 .map(|p| (p.partition_index, leader(p.leader_id.0)))
                 .collect();
             let known = match ResponseError::try_from_code(topic.error_code) {
+                Some(ResponseError::UnknownTopicOrPartition) => Err(wire::retry(
+                    told_by,
+                    &format!(
+                        "there is no topic {name}, and it is not made by itself (auto.create.topics.enable) or not yet"
+                    ),
+                )),
                 Some(error) => Err(judge(error, &format!("{told_by}: topic {name}"))),
                 None => Ok(leaders),
             };
@@ -173,7 +187,7 @@ impl Kafka {
             password,
             connections: HashMap::new(),
             metadata: None,
-            acknowledged: HashSet::new(),
+            troubled: HashMap::new(),
             turn: fastrand::usize(..1 << 16),
             settings: settings.clone(),
         };
@@ -246,14 +260,14 @@ impl Kafka {
     }
 
     /// Topic, partition and record of each delivery, or why it has none.
-    fn place(&mut self, batch: &[(usize, &Delivery)]) -> Result<(Vec<Placed>, Outcomes), SendError> {
+    fn place(&mut self, batch: &[(usize, &Delivery)]) -> Result<(Vec<Placed>, Vec<Fault>), SendError> {
         let topics: Vec<String> = batch
             .iter()
             .map(|(_, d)| topic::of(&self.settings.topic, &d.alert))
             .collect();
         self.learn_leaders(&topics.iter().cloned().collect())?;
         self.turn = self.turn.wrapping_add(1);
-        let (mut placed, mut outcomes) = (Vec::new(), Outcomes::new());
+        let (mut placed, mut faults) = (Vec::new(), Vec::new());
         for (&(index, delivery), topic) in batch.iter().zip(topics) {
             let key = key(self.settings.key, &delivery.alert);
             let found = match self.metadata.as_ref().and_then(|metadata| metadata.topics.get(&topic)) {
@@ -272,10 +286,10 @@ impl Kafka {
                         record,
                     });
                 }
-                Err(error) => _ = outcomes.insert(index, Err(error)),
+                Err(error) => faults.push(Fault { index, topic, error }),
             }
         }
-        Ok((placed, outcomes))
+        Ok((placed, faults))
     }
 
     /// Produces, one request per leader; what became of each by its index.
@@ -327,13 +341,9 @@ impl Kafka {
     }
 
     /// As many as one request holds; what became of each.
-    fn try_batch(&mut self, batch: &[Delivery]) -> Result<Outcomes, SendError> {
-        let open: Vec<(usize, &Delivery)> = batch
-            .iter()
-            .enumerate()
-            .filter(|(_, d)| !self.acknowledged.contains(&d.seq))
-            .collect();
-        let (placed, mut outcomes) = match self.place(&open) {
+    fn try_batch(&mut self, batch: &[Delivery]) -> Result<(Outcomes, Vec<Fault>), SendError> {
+        let open: Vec<(usize, &Delivery)> = batch.iter().enumerate().collect();
+        let (placed, mut faults) = match self.place(&open) {
             Err(SendError::Blocked { .. }) if self.renew() => self.place(&open)?,
             placed => placed?,
         };
@@ -348,7 +358,7 @@ impl Kafka {
             .map(|(_, placed)| placed)
             .collect();
         let Some(first) = placed.first().map(|placed| placed.index) else {
-            return Ok(outcomes);
+            return Ok((Outcomes::new(), faults));
         };
         let several = placed.len() > 1;
         let mut produced = self.produce(placed);
@@ -360,12 +370,39 @@ impl Kafka {
             if refused {
                 let alone: Vec<_> = open.iter().copied().filter(|(index, _)| *index == first).collect();
                 let (placed, unplaced) = self.place(&alone)?;
-                produced.extend(unplaced);
+                faults.extend(unplaced);
                 produced.extend(self.produce(placed));
             }
         }
-        outcomes.extend(produced);
-        Ok(outcomes)
+        Ok((produced, faults))
+    }
+
+    /// Where the topic depends on the alert, what is wrong with one topic is no trouble of the others: the first of each
+    /// fails, the rest waits with it. With one topic for all it is as if the broker were not there.
+    fn set_apart(&mut self, batch: &[Delivery], faults: Vec<Fault>, outcomes: &mut Outcomes) -> Vec<(i64, Apart)> {
+        if !topic::varies(&self.settings.topic) {
+            outcomes.extend(faults.into_iter().map(|fault| (fault.index, Err(fault.error))));
+            return Vec::new();
+        }
+        if faults.is_empty() {
+            self.troubled.clear();
+        }
+        let (mut apart, mut waits) = (Vec::new(), HashMap::new());
+        for Fault { index, topic, error } in faults {
+            let seq = batch[index].seq;
+            if let Some(&after) = waits.get(&topic) {
+                apart.push((seq, Apart::Waits { after }));
+                continue;
+            }
+            let (SendError::Retry { reason, .. } | SendError::Blocked { reason } | SendError::Reject { reason }) =
+                error;
+            let failures = self.troubled.entry(topic.clone()).or_default();
+            *failures = failures.saturating_add(1);
+            let after = backoff::after(*failures, fastrand::f64());
+            waits.insert(topic, after);
+            apart.push((seq, Apart::Failed { after, reason }));
+        }
+        apart
     }
 
     fn renew(&mut self) -> bool {
@@ -384,24 +421,24 @@ impl Alerter for Kafka {
     }
 
     fn send(&mut self, batch: &[Delivery]) -> Sent {
-        let outcomes = match self.try_batch(batch) {
-            Ok(outcomes) => outcomes,
+        let (mut outcomes, faults) = match self.try_batch(batch) {
+            Ok(tried) => tried,
             Err(error) => return Sent::failed(0, error),
         };
-        let mut delivered = 0;
-        let mut error = None;
-        let mut behind = HashSet::new();
-        for (index, delivery) in batch.iter().enumerate() {
-            let done = self.acknowledged.contains(&delivery.seq) || matches!(outcomes.get(&index), Some(Ok(())));
-            match (done, &error, outcomes.get(&index)) {
-                (true, None, _) if delivered == index => delivered += 1,
-                (true, _, _) => _ = behind.insert(delivery.seq),
-                (false, None, Some(Err(e))) if delivered == index => error = Some(e.clone()),
-                (false, _, _) => {}
+        let mut sent = Sent::all(0);
+        sent.apart = self.set_apart(batch, faults, &mut outcomes);
+        let apart: HashSet<i64> = sent.apart.iter().map(|(seq, _)| *seq).collect();
+        let mut is_first_left = true;
+        let left = batch.iter().enumerate().filter(|(_, d)| !apart.contains(&d.seq));
+        for (index, delivery) in left {
+            match outcomes.remove(&index) {
+                Some(Ok(())) if sent.delivered == index => sent.delivered += 1,
+                Some(Ok(())) => sent.apart.push((delivery.seq, Apart::Arrived)),
+                Some(Err(error)) if is_first_left => (sent.error, is_first_left) = (Some(error), false),
+                Some(Err(_)) | None => is_first_left = false,
             }
         }
-        self.acknowledged = behind;
-        Sent { delivered, error }
+        sent
     }
 }
 

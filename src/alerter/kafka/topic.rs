@@ -43,6 +43,11 @@ pub(super) fn of(template: &str, alert: &Alert) -> String {
     }
 }
 
+/// Whether it depends on the alert.
+pub(super) fn varies(template: &str) -> bool {
+    template.contains("{{")
+}
+
 /// Whether [`of`] could fill this template with something, and Kafka would take what stands around it.
 ///
 /// # Errors

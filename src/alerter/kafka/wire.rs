@@ -229,6 +229,7 @@ fn failed(address: &str, error: &std::io::Error) -> SendError {
         {
             retry(address, "timed out")
         }
+        None if error.kind() == std::io::ErrorKind::UnexpectedEof => retry(address, "the broker closed the connection"),
         None => retry(address, &error.to_string()),
     }
 }

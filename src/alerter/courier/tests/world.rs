@@ -257,7 +257,8 @@ pub(super) fn commit(rows: &mut Rows, news: &[Inbox]) {
                 } => _ = rows.parked.insert(mark.seq, Row { tries: *tries, ..row }),
                 Outcome::Failed {
                     tries, parked: false, ..
-                } => _ = rows.queued.insert(mark.seq, Row { tries: *tries, ..row }),
+                }
+                | Outcome::Blocked { tries, .. } => _ = rows.queued.insert(mark.seq, Row { tries: *tries, ..row }),
             }
         }
     }
