@@ -7,11 +7,12 @@
 mod line;
 mod text;
 
+use crate::alert::novelty::At;
 use crate::alert::silence::Silence;
-use crate::alert::{Alert, Status};
+use crate::alert::{Alert, Kind, Status};
 use crate::alerter::{self, Send};
 use crate::cli::{ExplainOptions, Explained};
-use crate::command::explain::{Command as Question, Known, Reading};
+use crate::command::explain::{Command as Question, Known, Learnt, Reading};
 use crate::command::{Command, silence};
 use crate::config::Settings;
 use crate::control;
@@ -30,6 +31,8 @@ struct Answer {
     /// How far its file is read; absent: nobody has read it.
     reading: Option<Reading>,
     known: Known,
+    /// What novelty says of a line.
+    novelty: Option<NoveltySaid>,
     /// Which alerters hear of it.
     routing: Vec<Routed>,
 }
@@ -41,6 +44,16 @@ struct Routed {
     each: bool,
     /// Why it does not hear of it; none: it does.
     not_told: Option<String>,
+    /// Why it would not hear of it at once.
+    held: Option<&'static str>,
+}
+
+#[derive(Debug, Serialize)]
+struct NoveltySaid {
+    /// `learning`, `learned`, `shadow`, `off`.
+    phase: &'static str,
+    #[serde(flatten)]
+    learnt: Learnt,
 }
 
 /// Writes what is known.
@@ -71,6 +84,7 @@ pub fn run(settings: &Settings, options: &ExplainOptions, out: &mut dyn Write) -
         && has_state(settings)
     {
         answer.known = of_line(settings, &line.alert)?;
+        answer.novelty = novelty_of(settings, line)?;
     }
     let alert = match (&answer.line, &answer.known.alert) {
         (Some(line), _) => line.is_exceptional().then_some(&*line.alert),
@@ -106,6 +120,25 @@ fn of_line(settings: &Settings, alert: &Alert) -> Result<Known> {
     Ok(known)
 }
 
+/// None: no source reads the line.
+fn novelty_of(settings: &Settings, line: &LineSaid) -> Result<Option<NoveltySaid>> {
+    let Some(source) = line.source.clone() else {
+        return Ok(None);
+    };
+    let mask = line.mask.clone();
+    let learnt: Learnt = ask(settings, Question::Template { source, mask })?;
+    let novelty = &settings.alert.novelty;
+    let at = At {
+        arrived_ms: jiff::Timestamp::now().as_millisecond(),
+        stamp_ms: None,
+    };
+    let phase = match novelty.enabled {
+        true => learnt.learner.clone().phase(at, novelty).as_str(),
+        false => "off",
+    };
+    Ok(Some(NoveltySaid { phase, learnt }))
+}
+
 fn has_state(settings: &Settings) -> bool {
     settings.state_dir.join("state.db").exists()
 }
@@ -122,6 +155,20 @@ fn must_be_known(known: &Known, what: &str, name: &str) -> Result<()> {
 }
 
 fn route(settings: &Settings, alert: &Alert) -> Vec<Routed> {
+    if alert.kind == Kind::Digest && alert.source.is_none() {
+        // It was made for one alerter.
+        return Vec::new();
+    }
+    let (zone, now) = (&settings.alert.zone, jiff::Timestamp::now());
+    let is_quiet = settings
+        .alert
+        .quiet
+        .iter()
+        .any(|quiet| quiet.holds(alert.severity, now, zone));
+    let may_be_held = match alert.kind {
+        Kind::Exception | Kind::Record | Kind::Absence | Kind::Loss => is_quiet,
+        Kind::Digest | Kind::Agent | Kind::Test => false,
+    };
     let not_told = |alerter: &alerter::Settings| {
         let resolved = (alert.status == Status::Resolved && !alerter.send_resolved)
             .then(|| "it is resolved, and send_resolved is false".to_owned());
@@ -131,6 +178,8 @@ fn route(settings: &Settings, alert: &Alert) -> Vec<Routed> {
         alerter: alerter.name.to_string(),
         each: alerter.send == Send::Each,
         not_told: not_told(alerter),
+        held: (may_be_held && alerter.send == Send::Grouped)
+            .then_some("a maintenance window is on: it is told at its end, in one digest"),
     };
     settings.alerters.iter().map(routed).collect()
 }

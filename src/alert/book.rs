@@ -52,6 +52,9 @@ pub struct Group {
     pub count: u64,
     /// Since something was said last.
     pub unsaid: u64,
+    /// Since when `unsaid` is counted; nought: an earlier version did not say.
+    #[serde(default)]
+    pub unsaid_since_ms: u64,
     /// How many messages followed the firing.
     pub ordinal: u32,
     pub first_seen: jiff::Timestamp,
@@ -78,7 +81,12 @@ pub struct Said {
     pub status: Status,
     pub reason: Reason,
     pub severity: Level,
+    /// Since the last message.
     pub count: u64,
+    /// Since it fired.
+    pub total: u64,
+    /// In which `count` came; none: with the firing.
+    pub period_ms: Option<u64>,
     pub first_seen: jiff::Timestamp,
     pub last_seen: jiff::Timestamp,
 }
@@ -138,14 +146,14 @@ impl Book {
             Some(group) if group.firing => self.go_on(group, alert, now),
             Some(group) => (
                 fire(alert, now, group.gap_ms),
-                Some((alert.count, alert.id.clone(), Status::Firing, Reason::Again)),
+                Some(Told::firing(alert.count, alert.id.clone(), Reason::Again)),
             ),
             None => (
                 fire(alert, now, 0),
-                Some((alert.count, alert.id.clone(), Status::Firing, Reason::New)),
+                Some(Told::firing(alert.count, alert.id.clone(), Reason::New)),
             ),
         };
-        let said = said.map(|(count, id, status, reason)| say(&key, &group, count, id, status, reason));
+        let said = said.map(|said| say(&key, &group, said));
         self.put(key, group);
         self.forget_excess();
         said
@@ -219,7 +227,7 @@ impl Book {
     }
 
     /// One more record of a group that fires already.
-    fn go_on(&self, mut group: Group, alert: &Alert, now: Now) -> (Group, Option<(u64, String, Status, Reason)>) {
+    fn go_on(&self, mut group: Group, alert: &Alert, now: Now) -> (Group, Option<Told>) {
         let gap = now.boot_ms.saturating_sub(group.last_seen_ms);
         // An eighth of the newest gap: one pause among a hundred records does not move it far.
         group.gap_ms = if group.gap_ms == 0 {
@@ -234,11 +242,7 @@ impl Book {
         let worse = alert.severity > group.severity;
         let spikes = alert.timestamp.is_some_and(|at| group.pace.spikes(at));
         group.severity = group.severity.max(alert.severity);
-        let unsaid = group.unsaid;
-        let said = (worse || spikes).then(|| {
-            let (id, status, reason) = sequel(&mut group, Status::Repeated, Reason::Spiking, now);
-            (unsaid, id, status, reason)
-        });
+        let said = (worse || spikes).then(|| sequel(&mut group, Status::Repeated, Reason::Spiking, now));
         (group, said)
     }
 
@@ -254,9 +258,8 @@ impl Book {
         } else {
             return None;
         };
-        let unsaid = group.unsaid;
-        let (id, status, reason) = sequel(group, status, reason, now);
-        Some(say(key, group, unsaid, id, status, reason))
+        let told = sequel(group, status, reason, now);
+        Some(say(key, group, told))
     }
 
     fn resolve_at_ms(&self, group: &Group) -> u64 {
@@ -325,6 +328,9 @@ impl CarryOver {
 
     pub fn group(&self, group: &mut Group) {
         group.last_said_ms = self.reading(group.last_said_ms);
+        if group.unsaid_since_ms > 0 {
+            group.unsaid_since_ms = self.reading(group.unsaid_since_ms);
+        }
         group.last_seen_ms = self.reading(group.last_seen_ms);
     }
 
@@ -341,6 +347,7 @@ fn fire(alert: &Alert, now: Now, gap_ms: u64) -> Group {
         severity: alert.severity,
         count: alert.count,
         unsaid: 0,
+        unsaid_since_ms: now.boot_ms,
         ordinal: 0,
         first_seen: alert.first_seen,
         last_seen: alert.last_seen,
@@ -352,19 +359,50 @@ fn fire(alert: &Alert, now: Now, gap_ms: u64) -> Group {
     }
 }
 
-fn sequel(group: &mut Group, status: Status, reason: Reason, now: Now) -> (String, Status, Reason) {
-    group.ordinal += 1;
-    group.unsaid = 0;
-    group.last_said_ms = now.boot_ms;
-    group.firing = status != Status::Resolved;
-    (
-        id::of_sequel(&group.firing_id, status.as_str(), group.ordinal),
-        status,
-        reason,
-    )
+/// What a message says besides its group.
+struct Told {
+    id: String,
+    status: Status,
+    reason: Reason,
+    count: u64,
+    period_ms: Option<u64>,
 }
 
-fn say(key: &Key, group: &Group, count: u64, id: String, status: Status, reason: Reason) -> Said {
+impl Told {
+    fn firing(count: u64, id: String, reason: Reason) -> Self {
+        Self {
+            id,
+            status: Status::Firing,
+            reason,
+            count,
+            period_ms: None,
+        }
+    }
+}
+
+/// The message that follows those that were said; counting begins anew with it.
+fn sequel(group: &mut Group, status: Status, reason: Reason, now: Now) -> Told {
+    group.ordinal += 1;
+    group.last_said_ms = now.boot_ms;
+    group.firing = status != Status::Resolved;
+    let since_ms = std::mem::replace(&mut group.unsaid_since_ms, now.boot_ms);
+    Told {
+        id: id::of_sequel(&group.firing_id, status.as_str(), group.ordinal),
+        status,
+        reason,
+        count: std::mem::take(&mut group.unsaid),
+        period_ms: (since_ms > 0).then(|| now.boot_ms.saturating_sub(since_ms)),
+    }
+}
+
+fn say(key: &Key, group: &Group, told: Told) -> Said {
+    let Told {
+        id,
+        status,
+        reason,
+        count,
+        period_ms,
+    } = told;
     Said {
         key: key.clone(),
         firing_id: (group.firing_id != id).then(|| group.firing_id.clone()),
@@ -373,6 +411,8 @@ fn say(key: &Key, group: &Group, count: u64, id: String, status: Status, reason:
         reason,
         severity: group.severity,
         count,
+        total: group.count,
+        period_ms,
         first_seen: group.first_seen,
         last_seen: group.last_seen,
     }
@@ -387,6 +427,8 @@ impl Said {
         alert.reason = self.reason;
         alert.severity = self.severity;
         alert.count = self.count;
+        alert.total = (self.status != Status::Firing).then_some(self.total);
+        alert.period_ms = self.period_ms;
         alert.first_seen = self.first_seen;
         alert.last_seen = self.last_seen;
         alert.observed_at = observed_at;

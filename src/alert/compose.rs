@@ -80,6 +80,8 @@ impl Composer {
                 after: found.after,
             },
             count: 1,
+            total: None,
+            period_ms: None,
             first_seen: seen,
             last_seen: seen,
             host: self.host.clone(),

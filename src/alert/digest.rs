@@ -1,7 +1,8 @@
 //! One message for many that were held back: the worst in full, the others by title, the rest counted. Pure.
 
-use super::tidings::{Held, HeldBack};
-use super::{Alert, Composer, Kind, News, Status, id};
+use super::tidings::{self, Held, HeldBack};
+use super::{Alert, Composer, Kind, News, SourcePlace, Status, id};
+use crate::analyzer::{AnalyzerKind, Finding};
 use crate::record::Level;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -50,8 +51,17 @@ impl Digest {
             self.groups.insert(key, group);
             return;
         };
-        group.count += alert.count;
         group.status = alert.status;
+        if alert.kind == Kind::Absence {
+            // Each message says how long it has been by now: the last one says all.
+            group.severity = group.severity.max(alert.severity);
+            group.sample = Alert {
+                first_seen: group.sample.first_seen,
+                ..alert
+            };
+            return;
+        }
+        group.count += alert.count;
         let (first_seen, last_seen) = (
             group.sample.first_seen.min(alert.first_seen),
             group.sample.last_seen.max(alert.last_seen),
@@ -110,6 +120,55 @@ impl Digest {
     }
 }
 
+/// What a source said that is new, when it was too much to tell one by one.
+#[derive(Debug)]
+pub struct Flood<'a> {
+    pub source: &'a str,
+    /// Of the last hour, those that were told among them.
+    pub titles: &'a [String],
+    /// Which flood of this source it is.
+    pub ordinal: u32,
+    pub severity: Level,
+}
+
+impl Flood<'_> {
+    /// The message: a digest with a group for each. It is the source's, and novelty's, so that filters fit it.
+    pub fn message(&self, composer: &Composer, labels: &BTreeMap<String, String>, now: jiff::Timestamp) -> Alert {
+        let &Self { source, titles, .. } = self;
+        let (messages, wording) = (titles.len(), &composer.wording);
+        let told = tidings::Flood { source, messages };
+        let place = SourcePlace {
+            name: source.to_owned(),
+            path: String::new(),
+            first_line: None,
+            last_line: None,
+            offset: 0,
+            end_offset: 0,
+            line_numbers: None,
+        };
+        let news = News {
+            kind: Kind::Digest,
+            subject: &["novelty", source, "flood"],
+            occasion: &self.ordinal.to_string(),
+            severity: self.severity,
+            title: told.title(wording),
+            text: Some(told.text(wording).to_owned()),
+            place: Some(place),
+        };
+        let mut digest = composer.news(news, labels, now);
+        digest.count = messages as u64;
+        digest
+            .detectors
+            .push(Finding::new(AnalyzerKind::Novelty, self.severity));
+        let group = |title: &String| {
+            let source = json!({"name": source, "path": ""});
+            json!({"title": title, "severity": self.severity, "status": Status::Firing, "count": 1, "source": source})
+        };
+        digest.groups = titles.iter().map(group).collect();
+        digest
+    }
+}
+
 fn told_groups(groups: Vec<Group>, told: &HeldBack<'_>, composer: &Composer) -> Vec<Value> {
     let (mut values, mut bytes) = (Vec::new(), 0);
     let (mut rest, mut rest_count, mut rest_severity) = (0, 0, Level::Trace);
@@ -140,6 +199,8 @@ fn in_full(group: Group) -> Value {
         severity,
     } = group;
     (sample.count, sample.status, sample.severity) = (count, status, severity);
+    // They belong to one message, and this is about several.
+    (sample.total, sample.period_ms) = (None, None);
     // It is all text and numbers, which JSON always takes.
     serde_json::to_value(&sample).unwrap_or_default()
 }
@@ -202,6 +263,17 @@ mod tests {
             .collect();
         assert_eq!(told, [("c", 1), ("b", 3), ("a", 12)]);
         assert!(digest.groups[0]["text"].is_string(), "in full");
+    }
+
+    #[test]
+    fn an_absence_that_went_on_is_one_with_its_last_word() {
+        let absence = |title: &str| Alert {
+            kind: Kind::Absence,
+            title: title.to_owned(),
+            ..held("hb", Level::Error, 1)
+        };
+        let digest = digest(vec![absence("for 2 min"), absence("for 4 h")]);
+        assert_eq!((digest.count, &digest.groups[0]["title"]), (1, &json!("for 4 h")));
     }
 
     #[test]

@@ -70,7 +70,14 @@ pub struct Alert {
     pub fields: serde_json::Map<String, serde_json::Value>,
     #[serde(default)]
     pub context: Context,
+    /// Since the last message.
     pub count: u64,
+    /// Of what goes on or is over: all records since it fired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
+    /// The same: the time in which `count` came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period_ms: Option<u64>,
     pub first_seen: jiff::Timestamp,
     pub last_seen: jiff::Timestamp,
     pub host: Host,

@@ -54,6 +54,8 @@ impl Composer {
             fields: serde_json::Map::new(),
             context: Context::default(),
             count: 1,
+            total: None,
+            period_ms: None,
             first_seen: now,
             last_seen: now,
             host: self.host.clone(),

@@ -48,7 +48,8 @@ pub fn headline(alert: &Alert, wording: &Wording, max_chars: usize) -> String {
     let words = Words::of(wording.language);
     let mut line = match alert.status {
         Status::Firing => format!("[{}] ", words.severity(alert.severity)),
-        Status::Repeated => format!("[{} ×{}] ", words.severity(alert.severity), alert.count),
+        Status::Repeated if alert.count > 1 => format!("[{} ×{}] ", words.severity(alert.severity), alert.count),
+        Status::Repeated => format!("[{}] ", words.severity(alert.severity)),
         Status::Resolved => format!("[{}] ", words.resolved),
     };
     match alert.kind {
@@ -82,13 +83,8 @@ pub fn facts(alert: &Alert, wording: &Wording) -> Vec<Fact> {
             add(words.place, place);
         }
     }
-    if alert.count > 1 || alert.status != Status::Firing {
-        let since = format!(
-            "{} – {}",
-            time(alert.first_seen, &wording.zone),
-            time(alert.last_seen, &wording.zone)
-        );
-        add(words.count, format!("{} ({since})", alert.count));
+    if let Some(count) = tidings::count(alert, wording) {
+        add(words.count, count);
     }
     let found_by: Vec<String> = alert
         .detectors

@@ -15,7 +15,8 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// The agent's own news pass the filters that only make sense for records (sources, rules, detectors).
+    /// The agent's own news pass the filters that only make sense for records (sources, rules, detectors); a digest that
+    /// comes this way is that of one source.
     pub fn accepts(&self, min_severity: Level, alert: &Alert) -> bool {
         let labels_fit = self
             .labels
@@ -67,8 +68,8 @@ impl Filter {
 
 fn is_own_news(kind: Kind) -> bool {
     match kind {
-        Kind::Agent | Kind::Test | Kind::Digest => true,
-        Kind::Exception | Kind::Record | Kind::Absence | Kind::Loss => false,
+        Kind::Agent | Kind::Test => true,
+        Kind::Exception | Kind::Record | Kind::Absence | Kind::Loss | Kind::Digest => false,
     }
 }
 

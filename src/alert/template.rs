@@ -7,6 +7,7 @@
 //! Bounded by [`TEMPLATES_MAX`]; nothing is ever evicted.
 
 use crate::analyzer::mask;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeSet, HashMap};
 
@@ -22,7 +23,7 @@ const VALUES_TO_VARY: usize = 4;
 pub const VARIABLE: &str = "<*>";
 
 /// One template, and how often it came.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Template {
     pub id: u32,
     /// Words joined by single blanks.

@@ -1,8 +1,14 @@
 //! What we say of our own: titles and texts of absences, digests and the agent's news, in the language of the people who
 //! read them. Pure. One place for all of them, so that no language lacks one.
 
-use super::absence;
+mod learning;
+mod losses;
+
+pub use learning::{Drift, Flood, TableFull};
+pub use losses::{Damaged, Loss};
+
 use super::render::{Language, Wording, time};
+use super::{Alert, absence};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -262,6 +268,56 @@ impl Trouble<'_> {
     }
 }
 
+/// How often: `1834 in 4 h (7.6/min), 2001 in all (from – to)`. None: once.
+pub fn count(alert: &Alert, wording: &Wording) -> Option<String> {
+    let Alert { count, total, .. } = alert;
+    if *count <= 1 && total.is_none() {
+        return None;
+    }
+    let (from, to) = (
+        time(alert.first_seen, &wording.zone),
+        time(alert.last_seen, &wording.zone),
+    );
+    let language = wording.language;
+    let lately = alert
+        .period_ms
+        .filter(|period_ms| *count > 0 && *period_ms > 0)
+        .map(|ms| {
+            let (period, rate) = (span(Duration::from_millis(ms), language), rate(*count, ms, language));
+            match language {
+                Language::English => format!("{count} in {period} ({rate})"),
+                Language::Chinese => format!("{period}内 {count} 次（{rate}）"),
+            }
+        });
+    let in_all = match (language, total) {
+        (Language::English, Some(total)) => format!("{total} in all"),
+        (Language::Chinese, Some(total)) => format!("共 {total} 次"),
+        (_, None) => count.to_string(),
+    };
+    let said: Vec<String> = lately.into_iter().chain([in_all]).collect();
+    Some(match language {
+        Language::English => format!("{} ({from} – {to})", said.join(", ")),
+        Language::Chinese => format!("{} ({from} – {to})", said.join("，")),
+    })
+}
+
+/// `7.6/min`, in the shortest unit in which it is at least one.
+fn rate(count: u64, period_ms: u64, language: Language) -> String {
+    let units = match language {
+        Language::English => ["/s", "/min", "/h", "/d"],
+        Language::Chinese => ["/秒", "/分钟", "/小时", "/天"],
+    };
+    let unit_ms = [1_000.0, 60_000.0, 3_600_000.0, 86_400_000.0];
+    let per_ms = count as f64 / period_ms as f64;
+    let unit = unit_ms
+        .iter()
+        .position(|ms| per_ms * ms >= 1.0)
+        .unwrap_or(units.len() - 1);
+    let rate = per_ms * unit_ms[unit];
+    let digits = usize::from(rate < 10.0);
+    format!("{rate:.digits$}{}", units[unit])
+}
+
 /// `45 s`, `5 min`, `2 h 5 min`, `3 d 4 h`: two units say enough.
 pub fn span(span: Duration, language: Language) -> String {
     let units = match language {
@@ -301,5 +357,14 @@ mod tests {
         assert_eq!(said(3_600_000 + 59_000), "1 h");
         assert_eq!(said(90_061_000), "1 d 1 h");
         assert_eq!(span(Duration::from_secs(300), Language::Chinese), "5 分钟");
+    }
+
+    #[test]
+    fn a_rate_is_said_in_the_shortest_unit_that_is_not_below_one() {
+        let said = |count, seconds: u64| rate(count, seconds * 1000, Language::English);
+        assert_eq!(said(1834, 4 * 3600), "7.6/min");
+        assert_eq!(said(5000, 10), "500/s");
+        assert_eq!(said(3, 3600), "3.0/h");
+        assert_eq!(said(1, 10 * 86_400), "0.1/d");
     }
 }

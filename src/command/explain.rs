@@ -4,11 +4,14 @@
 
 use super::Scene;
 use crate::alert::book::{Group, Key};
+use crate::alert::novelty::Learner;
 use crate::alert::silence::Silence;
+use crate::alert::template::{Learned, Template, Templates};
+use crate::alert::verdict::Words;
 use crate::alert::{Alert, Status, id};
 use crate::state::history::{self, Event};
 use crate::state::outbox::review::{self, Listed, Which};
-use crate::state::{State, checkpoints, groups, silences};
+use crate::state::{State, checkpoints, groups, silences, templates, verdicts};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -24,6 +27,11 @@ pub enum Command {
     Alert(String),
     Fingerprint(String),
     File(PathBuf),
+    /// What is known of a kind of message: the source, and its mask as it is learned.
+    Template {
+        source: String,
+        mask: String,
+    },
 }
 
 /// What the state knows; the answer to [`Command::Alert`] and [`Command::Fingerprint`].
@@ -38,6 +46,19 @@ pub struct Known {
     pub deliveries: Vec<Listed>,
     /// What silences the alert now.
     pub silence: Option<Silence>,
+    /// Of a digest: ids of the messages that it told of.
+    #[serde(default)]
+    pub told_of: Vec<String>,
+}
+
+/// What a source has learned, and of one kind of message; the answer to [`Command::Template`].
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Learnt {
+    pub learner: Learner,
+    /// None: nothing like it came yet.
+    pub template: Option<Template>,
+    /// A person's word: whether it is abnormal.
+    pub word: Option<bool>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -99,7 +120,26 @@ pub fn execute(state: &State, command: &Command, scene: &Scene) -> Result<Value>
             });
             Ok(serde_json::to_value(reading.transpose()?)?)
         }
+        Command::Template { source, mask } => Ok(serde_json::to_value(learnt(state, source, mask, scene)?)?),
     }
+}
+
+fn learnt(state: &State, source: &str, mask: &str, scene: &Scene) -> Result<Learnt> {
+    let stored = templates::load(state.connection())?.remove(source).unwrap_or_default();
+    // Looked for as the service does it, in a copy that nobody keeps.
+    let mut known = Templates::new(stored.templates);
+    let template = match known.learn(mask, "", scene.now.as_millisecond()) {
+        Learned::Known(id) | Learned::Merged { into: id, .. } => known.get(id).cloned(),
+        Learned::New(_) | Learned::Full => None,
+    };
+    let words = verdicts::words(state.connection())?;
+    let words = Words::new(words.into_iter().map(|word| (word.template, word.abnormal)));
+    let text = template.as_ref().map_or(mask, |template| &template.text);
+    Ok(Learnt {
+        learner: stored.learner,
+        word: words.about(text),
+        template,
+    })
 }
 
 fn known(state: &State, groups: Vec<(Key, Group)>, ids: &[String], which: &Which<'_>, scene: &Scene) -> Result<Value> {
@@ -116,6 +156,10 @@ fn known(state: &State, groups: Vec<(Key, Group)>, ids: &[String], which: &Which
             .find(|silence| !silence.has_ended(scene.now) && silence.matcher.fits(alert))
     });
     let events = history::of_alerts(connection, ids)?;
+    let told_of = match which.id {
+        Some(id) => history::of_digest(connection, id)?,
+        None => Vec::new(),
+    };
     let life = |(key, group): (Key, Group)| Life {
         source: key.source.to_string(),
         fingerprint: key.fingerprint.to_string(),
@@ -127,6 +171,7 @@ fn known(state: &State, groups: Vec<(Key, Group)>, ids: &[String], which: &Which
         events,
         deliveries,
         silence,
+        told_of,
     })?)
 }
 

@@ -1,6 +1,7 @@
 //! One line through the core: the record it belongs to, and what each analyzer says of it.
 
 use crate::alert::redact::Redactor;
+use crate::alert::template::learnable;
 use crate::alert::{Alert, Composer, Host, Origin};
 use crate::analyzer::stream::{Analyzers, Seen, Stream, keep};
 use crate::analyzer::why::{self, Why};
@@ -30,6 +31,9 @@ pub struct LineSaid {
     pub format: String,
     #[serde(flatten)]
     pub why: Why,
+    /// As novelty learns it.
+    #[serde(skip)]
+    pub mask: String,
     /// The alert that it makes, or would make; redacted.
     pub alert: Box<Alert>,
 }
@@ -178,7 +182,9 @@ impl<'s> Driver<'s> {
             redactor: Redactor::new(&self.settings.alert.redact, redaction_key(self.settings).as_bytes()),
             wording: crate::alert::render::Wording::default(),
         };
+        let mask = composer.redactor.template(&kept.details.message, &kept.template);
         LineSaid {
+            mask: learnable(&mask),
             source: self.source.map(|source| source.collector.name.to_string()),
             excluded: self.excluded.clone(),
             format: String::new(),

@@ -1,7 +1,8 @@
 //! What is known, for people: one stage a line, its word behind it.
 
-use super::{Answer, LineSaid, Routed};
+use super::{Answer, LineSaid, NoveltySaid, Routed};
 use crate::alert::render::{self, cut, one_line};
+use crate::alert::tidings::Held;
 use crate::alert::{Kind, SourcePlace};
 use crate::analyzer::why::{RuleSaid, Said};
 use crate::command::explain::{Known, Life, Reading};
@@ -17,7 +18,10 @@ const VALUE_MAX: usize = 200;
 pub(super) fn write(answer: &Answer, zone: &TimeZone, out: &mut dyn Write) -> Result<()> {
     let mut page = Page { zone, out };
     match &answer.line {
-        Some(line) => page.line(line, answer.reading.as_ref())?,
+        Some(line) => {
+            page.line(line, answer.reading.as_ref())?;
+            page.novelty(answer.novelty.as_ref())?;
+        }
         None => page.alert(&answer.known)?,
     }
     page.routing(answer)?;
@@ -106,6 +110,36 @@ impl Page<'_> {
         }
     }
 
+    fn novelty(&mut self, said: Option<&NoveltySaid>) -> Result<()> {
+        let Some(NoveltySaid { phase, learnt }) = said else {
+            return Ok(());
+        };
+        let known = learnt.template.as_ref().map(|template| {
+            let since = Timestamp::from_millisecond(template.first_seen_ms).unwrap_or_default();
+            let times = counted(template.count, "record", "records");
+            format!("this kind of message is known: {times} since {}", self.time(since))
+        });
+        let word = match (*phase, known) {
+            ("off", _) => "off here (novelty: {enabled: false})".to_owned(),
+            ("shadow", known) => {
+                let known = known.unwrap_or_else(|| "this kind of message is not known".to_owned());
+                format!("{known}; the source says too many kinds, and nothing in it is news")
+            }
+            (_, Some(known)) => format!("{known}; it is no news"),
+            ("learned", None) => "never said before: it is news".to_owned(),
+            (_, None) => "never said before; the source still learns, and nothing in it is news yet".to_owned(),
+        };
+        self.say("novelty", &word)?;
+        match learnt.word {
+            Some(true) => self.say("person", "somebody said that it is abnormal: each such record is told"),
+            Some(false) => self.say(
+                "person",
+                "somebody said that it is normal: novelty and the model are silent",
+            ),
+            None => Ok(()),
+        }
+    }
+
     fn alert(&mut self, known: &Known) -> Result<()> {
         let Some(alert) = &known.alert else {
             return self.say("alert", "its text is no longer kept");
@@ -138,12 +172,14 @@ impl Page<'_> {
             alerter,
             each,
             not_told,
+            held,
         } in &answer.routing
         {
-            let word = match (not_told, each) {
-                (Some(why), _) => format!("not told: {why}"),
-                (None, true) => "told of each record".to_owned(),
-                (None, false) => "told of the group: when it begins, goes on, is over".to_owned(),
+            let word = match (not_told, held, each) {
+                (Some(why), _, _) => format!("not told: {why}"),
+                (None, Some(why), _) => format!("not now: {why}"),
+                (None, None, true) => "told of each record".to_owned(),
+                (None, None, false) => "told of the group: when it begins, goes on, is over".to_owned(),
             };
             self.say("alerter", &format!("{alerter}: {word}"))?;
         }
@@ -153,6 +189,11 @@ impl Page<'_> {
     fn known(&mut self, known: &Known) -> Result<()> {
         for life in &known.groups {
             self.life(life)?;
+        }
+        if !known.told_of.is_empty() {
+            let ids: Vec<&str> = known.told_of.iter().map(String::as_str).collect();
+            let count = counted(ids.len() as u64, "message", "messages");
+            self.say("digest", &format!("stands for {count}: {}", ids.join(", ")))?;
         }
         if !known.events.is_empty() {
             writeln!(self.out, "\nwhat happened:")?;
@@ -179,12 +220,14 @@ impl Page<'_> {
         for waiting in &known.deliveries {
             let error = waiting.error.as_deref().unwrap_or("no error");
             let at = self.time(waiting.created);
-            let word = format!(
-                "{}: {} since then, {}, {error}",
-                waiting.alerter,
-                waiting.state,
-                counted(u64::from(waiting.tries), "try", "tries")
-            );
+            let (alerter, state) = (&waiting.alerter, &waiting.state);
+            let word = match state.as_str() {
+                "held" => format!("{alerter}: held back since then, for one digest: {}", why_held(error)),
+                _ => {
+                    let tries = counted(u64::from(waiting.tries), "try", "tries");
+                    format!("{alerter}: {state} since then, {tries}, {error}")
+                }
+            };
             writeln!(
                 self.out,
                 "  {at}  {}  {}",
@@ -213,6 +256,16 @@ impl Page<'_> {
             self.say("", "a silence withheld its last message")?;
         }
         Ok(())
+    }
+}
+
+/// The reason that stands in the place of an error.
+fn why_held(reason: &str) -> &str {
+    match Held::ALL.into_iter().find(|held| held.as_str() == reason) {
+        Some(Held::Rate) => "max_per_minute or max_per_hour is reached",
+        Some(Held::Outage) => "the receiver cannot be reached (catch_up: digest)",
+        Some(Held::Quiet) => "a maintenance window",
+        None => reason,
     }
 }
 

@@ -10,9 +10,11 @@ pub(super) fn now() -> Now {
     let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     let since_boot_ms =
         u64::try_from(boot.tv_sec).unwrap_or(0) * 1000 + u64::try_from(boot.tv_nsec).unwrap_or(0) / 1_000_000;
+    let wall = jiff::Timestamp::now();
     Now {
         boot_ms: book::BEFORE_BOOT_MS + since_boot_ms,
-        wall: jiff::Timestamp::now(),
+        // Milliseconds say enough, and are what people read.
+        wall: wall.round(jiff::Unit::Millisecond).unwrap_or(wall),
     }
 }
 

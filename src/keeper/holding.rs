@@ -4,6 +4,7 @@
 //! What is held stands in the outbox, durable as all else, where no courier sees it. Our own news, digests and tests are
 //! never held, nor is anything for `send: each`.
 
+use super::pending::Released;
 use super::{Keeper, Mark, Outcome, Queue, now};
 use crate::alert::book::Now;
 use crate::alert::digest::Digest;
@@ -269,7 +270,12 @@ impl Keeper {
         self.metrics.alerts(alert.status, alert.severity).add(1);
         self.note_said(&alert);
         self.pending.push(index, entry);
-        self.pending.released.push((index, why, to_seq));
+        self.pending.released.push(Released {
+            queue: index,
+            why,
+            to_seq,
+            digest: alert.id,
+        });
         self.note_rates();
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The keeper driven step by step, before its thread runs: for careful reading after aborts.
 
 use super::{Batch, Keeper};
+use crate::alert::tidings::Loss;
 use crate::alert::{Kind, News, SourcePlace};
 use crate::collector::ledger::lost;
 use crate::collector::{FileKey, FileState};
@@ -46,16 +47,19 @@ impl Keeper {
         log::error!(
             "{path}: the bytes {from} to {to} made the process abort again and again: they are skipped, and count as lost"
         );
+        let told = Loss {
+            path: &path,
+            bytes: to - from,
+            reason: lost::POISON,
+        };
+        let wording = &self.composer.wording;
         let news = News {
             kind: Kind::Loss,
             subject: &["loss", &source, lost::POISON],
             occasion: &format!("{file_id} {from}"),
             severity: Level::Error,
-            title: format!(
-                "a record of {path} made the process abort again and again: its {} bytes were skipped (poison)",
-                to - from
-            ),
-            text: None,
+            title: told.title(wording),
+            text: told.text(wording),
             place: Some(SourcePlace {
                 name: source.to_string(),
                 path: path.clone(),

@@ -6,7 +6,8 @@ use super::{Keeper, now};
 use crate::alert::familiar::{self, Familiar, Newcomer};
 use crate::alert::novelty::{self, At, Learner, Opinion};
 use crate::alert::template::{self, normal_form};
-use crate::alert::{self, News};
+use crate::alert::tidings::TableFull;
+use crate::alert::{self, News, digest};
 use crate::analyzer::template::Counts;
 use crate::analyzer::{AnalyzerKind, Exceptional, Finding};
 use crate::collector::FileKey;
@@ -233,37 +234,36 @@ impl Keeper {
             "{source}: {} new templates within an hour: it learns again",
             titles.len()
         );
-        self.tell_news(
-            News {
-                kind: alert::Kind::Digest,
-                subject: &["novelty", source, "flood"],
-                occasion: &ordinal.to_string(),
-                severity: self.novelty.settings.severity,
-                title: format!(
-                    "{source}: {} messages never seen before within an hour; it learns again",
-                    titles.len()
-                ),
-                text: Some(titles.join("\n")),
-                place: None,
-            },
+        let none = BTreeMap::new();
+        let labels = self.labels.get(source).unwrap_or(&none);
+        let severity = self.novelty.settings.severity;
+        let flood = digest::Flood {
             source,
-        );
+            titles,
+            ordinal,
+            severity,
+        };
+        let alert = flood.message(&self.composer, labels, now().wall);
+        self.note_said(&alert);
+        self.push(&alert, None);
     }
 
     fn tell_table_full(&mut self, source: &Arc<str>) {
         let max = alert::template::TEMPLATES_MAX;
         log::warn!("{source}: more than {max} templates: nothing in it is news any more");
+        let told = TableFull {
+            source,
+            templates_max: max,
+        };
+        let wording = &self.composer.wording;
         self.tell_news(
             News {
                 kind: alert::Kind::Agent,
                 subject: &["novelty", source, "table full"],
                 occasion: "",
                 severity: Level::Warn,
-                title: format!("{source}: more than {max} templates: its new messages are not told any more"),
-                text: Some(format!(
-                    "The messages of {source} differ too much to learn them. Rules and levels go on; `novelty: {{enabled: false}}` \
-                     ends this for good."
-                )),
+                title: told.title(wording),
+                text: Some(told.text(wording)),
                 place: None,
             },
             source,

@@ -44,6 +44,16 @@ struct Push {
     held: Option<Held>,
 }
 
+/// What was held back for one reason, and is told now.
+#[derive(Debug)]
+pub struct Released {
+    pub queue: usize,
+    pub why: Held,
+    pub to_seq: i64,
+    /// Id of the digest that tells it.
+    pub digest: String,
+}
+
 #[derive(Debug, Default)]
 pub struct Pending {
     /// Taken from the analyzers since the last commit.
@@ -51,8 +61,8 @@ pub struct Pending {
     /// Of the alerts in `pushes`.
     pub bytes: usize,
     pushes: Vec<Push>,
-    /// Held rows that a digest among `pushes` tells of: queue, reason, up to which seq.
-    pub released: Vec<(usize, Held, i64)>,
+    /// Held rows that a digest among `pushes` tells of.
+    pub released: Vec<Released>,
     /// Queues whose deliveries wait for a digest from now on.
     pub put_aside: Vec<usize>,
     begins: Vec<(Key, Alert)>,
@@ -395,9 +405,11 @@ fn write_history(connection: &Connection, events: &[Event], now: Now) -> Result<
 }
 
 /// What digests tell of, and what waits for one from now on.
-fn write_held(connection: &Connection, pending: &Pending, queues: &[Queue]) -> Result<()> {
-    for (queue, why, to_seq) in &pending.released {
-        held::remove(connection, &queues[*queue].settings.name, why.as_str(), *to_seq)?;
+fn write_held(connection: &Connection, pending: &Pending, queues: &[Queue], now_ms: i64) -> Result<()> {
+    for released in &pending.released {
+        let name = &queues[released.queue].settings.name;
+        let (why, digest) = (released.why.as_str(), &released.digest);
+        held::remove(connection, name, why, released.to_seq, digest, now_ms)?;
     }
     for queue in &pending.put_aside {
         held::hold_queued(connection, &queues[*queue].settings.name, Held::Outage.as_str())?;
@@ -416,7 +428,7 @@ fn write_outbox(connection: &Connection, pending: &Pending, queues: &[Queue], no
         }
     };
     let seqs = pending.pushes.iter().map(push).collect::<Result<_>>()?;
-    write_held(connection, pending, queues)?;
+    write_held(connection, pending, queues, created_ms)?;
     let mut freed = Freed::new();
     for (alerter, marks) in &pending.marks {
         for mark in marks {

@@ -2,6 +2,7 @@
 
 use super::{Keeper, now};
 use crate::alert::book::Said;
+use crate::alert::tidings::{Damaged, Loss};
 use crate::alert::window::Judged;
 use crate::alert::{self, Alert, News, Origin};
 use crate::alerter;
@@ -123,13 +124,19 @@ impl Keeper {
         for (reason, bytes, total) in losses {
             self.own.lost_bytes += bytes;
             log::warn!("{path}: {bytes} bytes from {from} on were lost ({reason})");
+            let told = Loss {
+                path: &path,
+                bytes,
+                reason: &reason,
+            };
+            let wording = &self.composer.wording;
             let news = News {
                 kind: alert::Kind::Loss,
                 subject: &["loss", &source, &reason],
                 occasion: &format!("{file_id} {total}"),
                 severity: Level::Error,
-                title: format!("{bytes} bytes of {path} were lost ({reason})"),
-                text: None,
+                title: told.title(wording),
+                text: told.text(wording),
                 place: Some(alert::SourcePlace {
                     name: source.to_string(),
                     path: path.clone(),
@@ -153,17 +160,15 @@ impl Keeper {
         self.push(&alert, None);
     }
 
-    /// Trouble of the agent itself, with no place in a log.
-    pub fn tell_own(&mut self, subject: &str, occasion: &str, title: &str) {
-        let subject = ["agent", subject];
-        let severity = Level::Error;
-        let title = title.to_string();
+    /// The state was damaged, and is set aside there.
+    pub fn tell_damage(&mut self, damaged: Damaged, aside: &str) {
+        let title = damaged.title(self.composer.wording.language).to_owned();
         self.tell_news(
             News {
                 kind: alert::Kind::Agent,
-                subject: &subject,
-                occasion,
-                severity,
+                subject: &["agent", "state damaged"],
+                occasion: aside,
+                severity: Level::Error,
                 title,
                 text: None,
                 place: None,

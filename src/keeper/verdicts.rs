@@ -5,6 +5,7 @@ use super::judging::{DRIFTED, Judged, MODEL, Row};
 use super::{CouriersEnd, Inbox, Keeper, now};
 use crate::alert::book::Key;
 use crate::alert::familiar::Weighed;
+use crate::alert::tidings::Drift;
 use crate::alert::verdict::{Verdict, Watch, Words};
 use crate::alert::{self, Alert, News, Origin, id, render};
 use crate::analyzer::template::Counts;
@@ -321,18 +322,15 @@ impl Keeper {
         self.judging.notes.push((DRIFTED, model.clone()));
         self.novelty.forget_notes();
         log::warn!("the model {model} finds far more abnormal than it was calibrated to: it is only listened to now");
+        let (told, wording) = (Drift { model: &model }, &self.composer.wording);
         self.tell_news(
             News {
                 kind: alert::Kind::Agent,
                 subject: &["ai", "retrain"],
                 occasion: &model,
                 severity: Level::Warn,
-                title: format!("the model {model} does not know these logs: retrain it"),
-                text: Some(
-                    "It finds far more messages abnormal than it was calibrated to. Until another model takes its place its \
-                     verdicts are counted, and nobody is told."
-                        .to_owned(),
-                ),
+                title: told.title(wording),
+                text: Some(told.text(wording).to_owned()),
                 place: None,
             },
             "",

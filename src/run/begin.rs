@@ -2,6 +2,8 @@
 //! out.
 
 use super::streams::Streams;
+use crate::alert::render::Language;
+use crate::alert::tidings::Damaged;
 use crate::collector::{self, Collector, ReadFrom};
 use crate::config::Settings;
 use crate::keeper::{self, BOOT_ID, Keeper};
@@ -95,15 +97,12 @@ fn when_there_is_room<T>(waits: &dyn Fn() -> bool, mut work: impl FnMut() -> Res
 
 fn tell_incident(keeper: &mut Keeper, incident: &Incident) {
     let (aside, cause) = (incident.set_aside.display(), &incident.cause);
-    let then = match incident.recovered {
-        Recovered::Everything => "everything that was written could be read, and nothing is lost",
-        Recovered::Backup => "its backup of the last hour took its place: what was read since is read again",
-        Recovered::Nothing => "it begins afresh: files are read from their beginning",
+    let damaged = match incident.recovered {
+        Recovered::Everything => Damaged::Everything,
+        Recovered::Backup => Damaged::Backup,
+        Recovered::Nothing => Damaged::Nothing,
     };
-    log::error!("the state was damaged ({cause}) and is set aside as {aside}; {then}");
-    keeper.tell_own(
-        "state damaged",
-        &aside.to_string(),
-        &format!("the state was damaged: {then}"),
-    );
+    let then = damaged.title(Language::English);
+    log::error!("{then} ({cause}; the damaged one is set aside as {aside})");
+    keeper.tell_damage(damaged, &aside.to_string());
 }

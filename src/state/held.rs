@@ -1,6 +1,7 @@
 //! What is held back for an alerter: rows of its outbox that no courier sees, with the reason in the place of an error,
 //! until one digest takes their place.
 
+use super::history;
 use super::outbox::Entry;
 use crate::alert::Alert;
 use anyhow::Result;
@@ -62,8 +63,30 @@ pub fn read(connection: &Connection, alerter: &str, reason: &str, mut see: impl 
     Ok((last, bytes))
 }
 
-/// They have been told.
-pub fn remove(connection: &Connection, alerter: &str, reason: &str, to_seq: i64) -> Result<()> {
+/// They have been told, by the digest of this id: the newest of them remember it.
+pub fn remove(
+    connection: &Connection,
+    alerter: &str,
+    reason: &str,
+    to_seq: i64,
+    digest: &str,
+    now_ms: i64,
+) -> Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO history (at_ms, alert_id, alerter, what, detail)
+             SELECT ?5, alert_id, alerter, ?6, ?4 FROM outbox
+             WHERE alerter = ?1 AND state = 'held' AND error = ?2 AND seq <= ?3 ORDER BY seq DESC LIMIT ?7",
+        )?
+        .execute(params![
+            alerter,
+            reason,
+            to_seq,
+            digest,
+            now_ms,
+            history::IN_DIGEST,
+            history::DIGESTED_MAX
+        ])?;
     connection
         .prepare_cached("DELETE FROM outbox WHERE alerter = ?1 AND state = 'held' AND error = ?2 AND seq <= ?3")?
         .execute(params![alerter, reason, to_seq])?;

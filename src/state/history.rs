@@ -19,6 +19,11 @@ const TRIMMED_MAX: i64 = 1_000;
 /// Bytes of `detail` that are kept.
 const DETAIL_MAX: usize = 300;
 
+/// What happened to a message that was held back: its detail is the id of the digest that told of it.
+pub const IN_DIGEST: &str = "told in a digest";
+/// Messages of one digest that are remembered.
+pub const DIGESTED_MAX: i64 = 1_000;
+
 /// One thing that happened to an alert.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
@@ -58,6 +63,14 @@ pub fn trim(connection: &Connection, now_ms: i64) -> Result<()> {
         )?
         .execute([now_ms - DAYS_MAX * 24 * 3600 * 1000, TRIMMED_MAX])?;
     Ok(())
+}
+
+/// Ids of the messages that a digest told of, as far as they are remembered.
+pub fn of_digest(connection: &Connection, digest: &str) -> Result<Vec<String>> {
+    let mut statement =
+        connection.prepare("SELECT DISTINCT alert_id FROM history WHERE what = ?1 AND detail = ?2 ORDER BY rowid")?;
+    let ids = statement.query_map([IN_DIGEST, digest], |row| row.get(0))?;
+    Ok(ids.collect::<rusqlite::Result<_>>()?)
 }
 
 /// What happened to these alerts, oldest first.

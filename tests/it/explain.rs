@@ -156,3 +156,57 @@ fn an_alert_and_its_fingerprint_have_a_history_with_every_try() {
     assert!(said.contains("nothing is known"), "{said}");
     assert!(program.stop().success());
 }
+
+#[test]
+fn what_is_held_back_is_explained_and_so_is_the_digest_that_tells_it() {
+    let home = Home::new();
+    let configure = |quiet: &str| {
+        home.configure(&format!(
+            "sources:\n  - {{name: app, paths: ['{{home}}/logs/*.log'], read_from: beginning}}\n\
+             alerts: {{time_zone: UTC, context: {{wait: 0s}}{quiet}}}\n\
+             alerters:\n  - {{name: told, file: {{path: '{{home}}/told'}}}}\n"
+        ));
+    };
+    configure(", quiet: [{from: '00:00', to: '24:00', below: fatal}]");
+    std::fs::write(home.path("logs/app.log"), "ERROR pool exhausted\n").expect("the log takes lines");
+    let mut program = home.start(&["run"]);
+    let held = || -> Value {
+        let listed = home.output(&["outbox", "list", "--json"]).stdout;
+        let listed: Value = serde_json::from_slice(&listed).unwrap_or_default();
+        listed["deliveries"][0].clone()
+    };
+    program.wait_until("it is held", || held()["state"] == "held");
+    let (_, text) = explain(&home, &["logs/app.log:1"]);
+    has(&text, "alerter", "told: not now: a maintenance window is on");
+    has(
+        &text,
+        "  ",
+        "told: held back since then, for one digest: a maintenance window",
+    );
+    has(&text, "novelty", "this kind of message is known: 1 record");
+    let (_, typed) = explain(&home, &["--source", "app", "--line", "INFO never said before"]);
+    has(&typed, "novelty", "the source still learns");
+    let id = held()["alert_id"].as_str().expect("an id").to_owned();
+    assert!(program.stop().success());
+    configure("");
+    let mut program = home.start(&["run"]);
+    program.wait_until("it listens", || home.output(&["status"]).status.success());
+    let told = || crate::program::read_lossily(&home.path("told"));
+    program.wait_until("the digest is told", || told().contains("\"kind\":\"digest\""));
+    let digest: Value = serde_json::from_str(told().lines().next().expect("a line")).expect("JSON");
+    let digest = digest["id"].as_str().expect("an id").to_owned();
+    has(
+        &explain(&home, &[&id]).1,
+        "  ",
+        &format!("told: told in a digest: {digest}"),
+    );
+    program.wait_until("the digest's delivery is noted", || {
+        explain(&home, &[&digest]).0 == Some(0)
+    });
+    has(
+        &explain(&home, &[&digest]).1,
+        "digest",
+        &format!("stands for 1 message: {id}"),
+    );
+    assert!(program.stop().success());
+}

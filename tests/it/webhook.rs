@@ -42,6 +42,8 @@ pub fn alert(id: &str) -> Alert {
         fields: serde_json::Map::new(),
         context: Context::default(),
         count: 1,
+        total: None,
+        period_ms: None,
         first_seen: at,
         last_seen: at,
         host: Host {

@@ -3,7 +3,7 @@
 //! A group remembers what was withheld last. When nothing covers it any more, a group that still fires is said, and one
 //! whose firing was told before the silence and that was resolved within it is said to be over.
 
-use super::{Book, Group, Key, Now, Reason, Said, Status, id, say, sequel};
+use super::{Book, Group, Key, Now, Reason, Said, Status, Told, id, say, sequel};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -29,8 +29,11 @@ impl Book {
             (Some(Withheld::Sequel) | None, Status::Repeated | Status::Resolved) => Withheld::Sequel,
         });
         // The next message counts what this one would have told.
-        if said.status == Status::Repeated {
+        if said.status != Status::Firing {
             group.unsaid = said.count;
+            group.unsaid_since_ms = said
+                .period_ms
+                .map_or(0, |period| group.last_said_ms.saturating_sub(period));
         }
         self.put(said.key.clone(), group);
         self.withheld.insert(said.key.clone());
@@ -71,23 +74,22 @@ impl Book {
         let said = match (group.withheld.take()?, group.firing) {
             (Withheld::Firing(reason), true) => {
                 group.unsaid = 0;
-                group.last_said_ms = now.boot_ms;
-                let id = group.firing_id.clone();
-                Some((group.count, id, Status::Firing, reason))
+                (group.last_said_ms, group.unsaid_since_ms) = (now.boot_ms, now.boot_ms);
+                Some(Told::firing(group.count, group.firing_id.clone(), reason))
             }
             // It came and went unheard.
             (Withheld::Firing(_), false) => None,
-            (Withheld::Sequel, true) => {
-                let unsaid = group.unsaid;
-                let (id, status, reason) = sequel(&mut group, Status::Repeated, Reason::Ongoing, now);
-                Some((unsaid, id, status, reason))
-            }
-            (Withheld::Sequel, false) => {
-                let id = id::of_sequel(&group.firing_id, Status::Resolved.as_str(), group.ordinal);
-                Some((group.unsaid, id, Status::Resolved, Reason::Quiet))
-            }
+            (Withheld::Sequel, true) => Some(sequel(&mut group, Status::Repeated, Reason::Ongoing, now)),
+            (Withheld::Sequel, false) => Some(Told {
+                id: id::of_sequel(&group.firing_id, Status::Resolved.as_str(), group.ordinal),
+                status: Status::Resolved,
+                reason: Reason::Quiet,
+                count: std::mem::take(&mut group.unsaid),
+                period_ms: (group.unsaid_since_ms > 0)
+                    .then(|| group.last_said_ms.saturating_sub(group.unsaid_since_ms)),
+            }),
         };
-        let said = said.map(|(count, id, status, reason)| say(key, &group, count, id, status, reason));
+        let said = said.map(|told| say(key, &group, told));
         self.replace(key, group);
         said
     }

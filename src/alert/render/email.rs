@@ -144,7 +144,7 @@ pub fn html(alert: &Alert, wording: &Wording) -> String {
     for fact in facts(alert, wording) {
         _ = write!(
             out,
-            "<tr><td style=\"padding:2px 16px 2px 0;color:#667085;white-space:nowrap;vertical-align:top\">{}</td>\
+            "<tr><td style=\"padding:2px 16px 2px 0;opacity:.7;white-space:nowrap;vertical-align:top\">{}</td>\
              <td style=\"padding:2px 0;word-break:break-word\">{}</td></tr>",
             escaped(fact.name),
             escaped(&fact.value)

@@ -16,13 +16,14 @@ pub(super) fn write(text: &mut String, groups: &[Value], wording: &Wording) {
             text.push('\n');
         }
         let mark = if group["status"] == "resolved" { "✓ " } else { "" };
-        let (count, severity) = (word(group, "count"), severity(group, wording));
+        let (severity, title) = (severity(group, wording), one_line(&word(group, "title")));
+        // Its records were told before: only that it is over was held back.
+        let (count, times) = match word(group, "count").as_str() {
+            "0" => (String::new(), ' '),
+            count => (count.to_owned(), '×'),
+        };
         // Writing to a string cannot fail.
-        _ = write!(
-            text,
-            "{count:>6} × {severity:<5} {mark}{}",
-            one_line(&word(group, "title"))
-        );
+        _ = write!(text, "{count:>6} {times} {severity:<5} {mark}{title}");
     }
     let worst = groups.iter().filter(|group| group["status"] != "resolved");
     for group in worst

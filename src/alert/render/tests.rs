@@ -53,6 +53,8 @@ pub(crate) fn alert() -> Alert {
             after: vec!["after".to_owned()],
         },
         count: 1,
+        total: None,
+        period_ms: None,
         first_seen: "2026-11-23T06:00:01Z".parse().unwrap(),
         last_seen: "2026-11-23T06:00:01Z".parse().unwrap(),
         host: Host {
@@ -99,6 +101,8 @@ fn what_goes_on_tells_its_count_and_what_is_over_says_so() {
         status: Status::Repeated,
         reason: Reason::Ongoing,
         count: 1834,
+        total: Some(2001),
+        period_ms: Some(4 * 3600 * 1000),
         ..alert()
     };
     assert_eq!(headline(&repeated, &wording, 20), "[错误 ×1834] java.lan…");
@@ -106,13 +110,22 @@ fn what_goes_on_tells_its_count_and_what_is_over_says_so() {
         .into_iter()
         .find(|f| f.name == "次数")
         .expect("a count");
-    assert!(counted.value.starts_with("1834 (2026-11-23 06:00:01"), "{counted:?}");
+    let said = "4 小时内 1834 次（7.6/分钟），共 2001 次 (2026-11-23 06:00:01 +00:00";
+    assert!(counted.value.starts_with(said), "{counted:?}");
     let resolved = Alert {
         status: Status::Resolved,
         reason: Reason::Quiet,
         ..alert()
     };
     assert!(headline(&resolved, &wording, 200).starts_with("[已恢复] java"));
+    let once = Alert {
+        status: Status::Repeated,
+        ..alert()
+    };
+    assert!(
+        headline(&once, &wording, 200).starts_with("[错误] java"),
+        "an absence that goes on has no count"
+    );
 }
 
 #[test]
