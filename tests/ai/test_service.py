@@ -22,7 +22,7 @@ from log_electra.judges import Verdict
 from log_electra.serving import PENDING_MAX, Overloaded, Service, app
 
 SERVICE = SCRIPTS / "log_electra_service.py"
-DEADLINE = 120
+DEADLINE = 300
 
 
 def free_port() -> int:
