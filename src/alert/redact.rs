@@ -10,19 +10,21 @@
 mod key_material;
 mod keys;
 mod pairs;
+mod prefilter;
 mod shapes;
 mod values;
 
-use super::Alert;
+use super::{Alert, Context};
 use crate::analyzer::mask::mask;
 use aho_corasick::AhoCorasick;
 use core::ops::Range;
 use hmac::{Hmac, KeyInit, Mac};
-use pairs::Pairs;
+use prefilter::{Gate, Prefilter};
 use regex::Regex;
 use serde_json::{Map, Value};
 use sha2::Sha256;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 /// What is redacted.
 #[derive(Debug, Clone)]
@@ -61,12 +63,10 @@ const SEAM_MARK: char = '\u{fdd0}';
 #[derive(Debug, Clone, Default)]
 pub struct Redactor {
     rules: Vec<Rule>,
-    /// What rules cannot do without, as one: most texts hold nothing of it, and are looked at once.
-    needles: Option<AhoCorasick>,
-    /// Of each needle, the rule it belongs to.
-    needle_rules: Vec<usize>,
-    /// Only with [`Set::Secrets`].
-    pairs: Option<Pairs>,
+    /// What may be in a text: most hold nothing, and are read once.
+    prefilter: Option<Prefilter>,
+    /// With [`Set::Secrets`]: values behind keys that name a secret, and key material.
+    keyed: bool,
     hash_key: Vec<u8>,
 }
 
@@ -75,8 +75,40 @@ struct Rule {
     name: String,
     /// One of these is in every match; empty: any text may match.
     needles: &'static [&'static str],
-    regex: Regex,
+    gate: Gate,
+    /// Its number in the prefilter; none: it has no needles.
+    number: Option<u32>,
+    regex: LazyRegex,
     confirm: Confirm,
+}
+
+/// A built-in pattern is compiled when a text may hold what it finds: most hosts never see most of them, and all together
+/// take megabytes and milliseconds.
+#[derive(Debug, Clone)]
+struct LazyRegex {
+    pattern: String,
+    compiled: OnceLock<Regex>,
+}
+
+impl LazyRegex {
+    fn new(pattern: String) -> Self {
+        Self {
+            pattern,
+            compiled: OnceLock::new(),
+        }
+    }
+
+    fn compiled(regex: &Regex) -> Self {
+        Self {
+            pattern: String::new(),
+            compiled: OnceLock::from(regex.clone()),
+        }
+    }
+
+    fn get(&self) -> &Regex {
+        self.compiled
+            .get_or_init(|| Regex::new(&self.pattern).expect("the built-in patterns are compiled by a test"))
+    }
 }
 
 /// Whether what a pattern found in a text is what it is taken for.
@@ -97,27 +129,25 @@ impl Redactor {
             match pattern {
                 Pattern::Builtin(set) => {
                     redactor.rules.extend(shapes::rules(*set));
-                    if *set == Set::Secrets {
-                        redactor.pairs = Some(Pairs::new());
-                    }
+                    redactor.keyed |= *set == Set::Secrets;
                 }
                 Pattern::Own { name, regex } => redactor.rules.push(Rule {
                     name: name.clone(),
                     needles: &[],
-                    regex: regex.clone(),
+                    gate: prefilter::gates::open,
+                    number: None,
+                    regex: LazyRegex::compiled(regex),
                     confirm: shapes::always,
                 }),
             }
         }
-        let of_rules = redactor.rules.iter().enumerate();
-        let pairs: Vec<(usize, &str)> = of_rules
-            .flat_map(|(index, rule)| rule.needles.iter().map(move |needle| (index, *needle)))
-            .collect();
-        let automaton = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .build(pairs.iter().map(|(_, needle)| needle));
-        redactor.needles = Some(automaton.expect("some hundred words make an automaton"));
-        redactor.needle_rules = pairs.into_iter().map(|(index, _)| index).collect();
+        let with_needles = redactor.rules.iter_mut().filter(|rule| !rule.needles.is_empty());
+        let mut searches = Vec::new();
+        for (number, rule) in (0..).zip(with_needles) {
+            rule.number = Some(number);
+            searches.push((rule.needles, rule.gate));
+        }
+        redactor.prefilter = Some(Prefilter::new(&searches, redactor.keyed));
         redactor
     }
 
@@ -143,7 +173,7 @@ impl Redactor {
             self.redact_noting(&mut source.path, &mut known);
         }
         if let Some(template) = template {
-            *template = self.template(message.as_deref().unwrap_or(""), template);
+            self.redact_template(message.as_deref().unwrap_or(""), template);
         }
         if let Some(message) = message {
             self.redact_noting(message, &mut known);
@@ -159,19 +189,14 @@ impl Redactor {
 
     /// Text and context as one, since a key over several lines may begin in the one and end in the other.
     fn apply_to_record(&self, alert: &mut Alert, known: &mut Known) {
-        let context = &mut alert.context;
-        let text = alert.text.take();
-        let mut parts = [
-            context.before.join("\n"),
-            text.clone().unwrap_or_default(),
-            context.after.join("\n"),
-        ];
-        for part in parts.iter_mut().filter(|part| part.contains(SEAM_MARK)) {
-            *part = part.replace(SEAM_MARK, "\u{fffd}");
+        let joined = joined(alert);
+        let found = self.find(&joined);
+        if found.is_empty() {
+            return;
         }
-        let mut joined = parts.join(SEAM);
-        self.redact_noting(&mut joined, known);
-        let mut parts = joined.split(SEAM);
+        let clean = self.without(&joined, &found, known);
+        let mut parts = clean.split(SEAM);
+        let context = &mut alert.context;
         let mut lines = |before: &[String]| match parts.next() {
             Some(part) if !before.is_empty() => part.split('\n').map(str::to_owned).collect(),
             _ => Vec::new(),
@@ -180,22 +205,20 @@ impl Redactor {
         let own = lines(&["text".to_owned()]).join("\n");
         let after = lines(&context.after);
         (context.before, context.after) = (before, after);
-        alert.text = text.is_some().then_some(own);
+        alert.text = alert.text.is_some().then_some(own);
     }
 
     fn redact_map(&self, map: &mut Map<String, Value>, known: &mut Known) {
-        let keys: Vec<String> = map.keys().cloned().collect();
-        for key in keys {
-            let secret = self.pairs.is_some() && keys::kind(&key).is_some_and(|kind| kind != keys::Kind::Tokens);
-            if let Some(value) = map.get_mut(&key) {
-                self.redact_value(value, secret, known);
-            }
-            // A key may be a secret too: {"bob@example.org": 3}.
+        for (key, value) in map.iter_mut() {
+            let secret = self.keyed && keys::kind(key).is_some_and(|kind| kind != keys::Kind::Tokens);
+            self.redact_value(value, secret, known);
+        }
+        // A key may be a secret too: {"bob@example.org": 3}.
+        let secret = map.keys().filter(|key| !self.find(key).is_empty());
+        for key in secret.cloned().collect::<Vec<_>>() {
             let mut shown = key.clone();
             self.redact_noting(&mut shown, known);
-            if shown != key
-                && let Some(value) = map.shift_remove(&key)
-            {
+            if let Some(value) = map.shift_remove(&key) {
                 map.insert(shown, value);
             }
         }
@@ -228,16 +251,13 @@ impl Redactor {
 
     /// The template of a message, both as they were found. In a template a secret may have lost what it is known by
     /// (`$6$salt$…` its numbers), so that it is made anew of a message that holds one.
-    pub fn template(&self, message: &str, template: &str) -> String {
-        let mut clean = message.to_owned();
-        self.redact(&mut clean);
-        let mut template = if clean == message {
-            template.to_owned()
-        } else {
-            mask(clean.as_bytes())
-        };
-        self.redact(&mut template);
-        template
+    pub fn redact_template(&self, message: &str, template: &mut String) {
+        let found = self.find(message);
+        if !found.is_empty() {
+            let clean = self.without(message, &found, &mut Known::new());
+            *template = mask(clean.as_bytes());
+        }
+        self.redact(template);
     }
 
     /// One text, in place.
@@ -247,9 +267,13 @@ impl Redactor {
 
     fn redact_noting(&self, text: &mut String, known: &mut Known) {
         let found = self.find(text);
-        if found.is_empty() {
-            return;
+        if !found.is_empty() {
+            *text = self.without(text, &found, known);
         }
+    }
+
+    /// The text with masks in place of what was found in it.
+    fn without(&self, text: &str, found: &[Found<'_>], known: &mut Known) -> String {
         let mut clean = String::with_capacity(text.len());
         let mut copied_to = 0;
         for (range, name) in found {
@@ -263,28 +287,25 @@ impl Redactor {
             copied_to = range.end;
         }
         clean.push_str(&text[copied_to..]);
-        *text = clean;
+        clean
     }
 
     /// All that must not be seen, in order, without overlaps.
     fn find(&self, text: &str) -> Vec<Found<'_>> {
         let mut found: Vec<Found<'_>> = Vec::new();
-        if let Some(pairs) = &self.pairs {
+        let Some(prefilter) = &self.prefilter else {
+            return found;
+        };
+        let clues = prefilter.read(text);
+        if self.keyed {
             let mut ranges = Vec::new();
-            key_material::find(text, &mut ranges);
-            pairs.find(text, &mut ranges);
+            key_material::find(text, clues.key_marks, &mut ranges);
+            pairs::find(text, &clues.stems, &mut ranges);
             found.extend(ranges.into_iter().map(|range| (range, SECRET)));
         }
-        let mut worth_trying: Vec<bool> = self.rules.iter().map(|rule| rule.needles.is_empty()).collect();
-        for needle in self
-            .needles
-            .iter()
-            .flat_map(|needles| needles.find_overlapping_iter(text))
-        {
-            worth_trying[self.needle_rules[needle.pattern().as_usize()]] = true;
-        }
-        for (rule, _) in self.rules.iter().zip(&worth_trying).filter(|(_, worth)| **worth) {
-            for captures in rule.regex.captures_iter(text) {
+        let worth_a_try = |rule: &&Rule| rule.number.is_none_or(|number| clues.hint_at(number));
+        for rule in self.rules.iter().filter(worth_a_try) {
+            for captures in rule.regex.get().captures_iter(text) {
                 let value = captures.name("value").or_else(|| captures.get(0));
                 let range = value
                     .map(|value| value.range())
@@ -318,6 +339,27 @@ impl Redactor {
         }
         mask
     }
+}
+
+/// Lines before, text, and lines after, with seams between them.
+fn joined(alert: &Alert) -> String {
+    let Context { before, after } = &alert.context;
+    let lines = before.iter().chain(after).chain(&alert.text);
+    let mut joined = String::with_capacity(lines.map(|line| line.len() + 1).sum::<usize>() + 2 * SEAM.len());
+    let mut add = |line: &str, between: &str| {
+        joined.push_str(between);
+        match line.contains(SEAM_MARK) {
+            true => joined.push_str(&line.replace(SEAM_MARK, "\u{fffd}")),
+            false => joined.push_str(line),
+        }
+    };
+    let between = |number: usize| if number == 0 { "" } else { "\n" };
+    before.iter().enumerate().for_each(|(n, line)| add(line, between(n)));
+    add("", SEAM);
+    add(alert.text.as_deref().unwrap_or_default(), "");
+    add("", SEAM);
+    after.iter().enumerate().for_each(|(n, line)| add(line, between(n)));
+    joined
 }
 
 /// What was masked in one text of an alert is masked wherever else it stands in it: a rule may have captured it without

@@ -126,7 +126,8 @@ impl Keeper {
             return !found.findings.is_empty() && self.tells_rare(source, found, observed_at);
         };
         let redactor = &self.composer.redactor;
-        let mask = redactor.template(&found.details.message, &found.template);
+        let mut mask = found.template.clone();
+        redactor.redact_template(&found.details.message, &mut mask);
         let mut title = found.title.clone();
         redactor.redact(&mut title);
         let line = self.judging.by_line().then(|| {

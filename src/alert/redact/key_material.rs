@@ -9,8 +9,11 @@ const LINE_BYTES: core::ops::RangeInclusive<usize> = 60..=76;
 /// More of these than chance puts into so many letters of base64 are a path.
 const SLASHES_MAX: usize = 8;
 
-/// Adds where key material stands, in order.
-pub fn find(text: &str, found: &mut Vec<Range<usize>>) {
+/// Adds where key material stands, in order. `marked`: a mark of it (where a key begins) stands somewhere.
+pub fn find(text: &str, marked: bool, found: &mut Vec<Range<usize>>) {
+    if !marked {
+        return lines(text, 0..text.len(), found);
+    }
     let mut at = 0;
     let mut public_to = 0;
     while let Some(begin) = text[at..].find(BEGIN).map(|begin| at + begin + BEGIN.len()) {
@@ -46,29 +49,39 @@ fn lines(text: &str, within: Range<usize>, found: &mut Vec<Range<usize>>) {
         return;
     }
     let part = &text[within.clone()];
-    let public = part
-        .find("-----END CERTIFICATE")
-        .or_else(|| part.find("-----END PUBLIC"));
+    // Looked for when there is a line that may be of a key: there is none as a rule.
+    let mut public: Option<Option<usize>> = None;
     let mut at = within.start;
     let mut last: Option<Range<usize>> = None;
     for line in part.split_inclusive('\n') {
         let body = line.trim_end();
-        let start = body.rfind([' ', '\t', '|', '>']).map_or(0, |space| space + 1);
-        if public.is_none_or(|end| at > within.start + end) {
-            let word = &body[start..];
-            let range = at + start..at + body.len();
-            // The rest of the last line belongs to the ones before it.
-            let tail = last
-                .as_ref()
-                .is_some_and(|last| text[last.end..range.start].trim().is_empty());
-            let is_tail = tail && word.len() >= 4 && is_base64(word);
-            if is_key_line(word) || is_tail {
+        let start = word_start(body);
+        let word = &body[start..];
+        let range = at + start..at + body.len();
+        // The rest of the last line belongs to the ones before it.
+        let follows = |last: &Range<usize>| text[last.end..range.start].trim().is_empty();
+        let is_tail = || word.len() >= 4 && is_base64(word) && last.as_ref().is_some_and(follows);
+        if is_key_line(word) || is_tail() {
+            let public = *public.get_or_insert_with(|| public_end(part));
+            if public.is_none_or(|end| at > within.start + end) {
                 found.push(range.clone());
                 last = Some(range);
             }
         }
         at += line.len();
     }
+}
+
+/// Where the last word of a line begins.
+fn word_start(line: &str) -> usize {
+    let gap = |b: &u8| matches!(b, b' ' | b'\t' | b'|' | b'>');
+    line.bytes().rposition(|b| gap(&b)).map_or(0, |gap| gap + 1)
+}
+
+/// Up to where all is public.
+fn public_end(part: &str) -> Option<usize> {
+    part.find("-----END CERTIFICATE")
+        .or_else(|| part.find("-----END PUBLIC"))
 }
 
 fn is_key_line(word: &str) -> bool {

@@ -153,16 +153,14 @@ pub const STEMS: [&str; 20] = [
 /// What the words of a key say; none: no secret.
 pub fn kind(key: &str) -> Option<Kind> {
     let words = words(key);
-    let mut words: &[String] = &words;
-    while let [rest @ .., last] = words
-        && !rest.is_empty()
-        && (NEUTRAL.contains(&last.as_str()) || last.bytes().all(|b| b.is_ascii_digit()))
+    let mut words = words.as_str();
+    while let Some((before, last)) = words.rsplit_once(' ')
+        && (NEUTRAL.contains(&last) || last.bytes().all(|b| b.is_ascii_digit()))
     {
-        words = rest;
+        words = before;
     }
-    let (last, before) = words.split_last()?;
-    let last = last.as_str();
-    let any_before = |qualifiers: &[&str]| before.iter().any(|word| qualifiers.contains(&word.as_str()));
+    let (before, last) = words.rsplit_once(' ').unwrap_or(("", words));
+    let any_before = |qualifiers: &[&str]| before.split(' ').any(|word| qualifiers.contains(&word));
     let is_pass = last
         .strip_suffix("pass")
         .is_some_and(|before| BEFORE_PASS.contains(&before));
@@ -172,7 +170,7 @@ pub fn kind(key: &str) -> Option<Kind> {
         "code" if any_before(&CODE_QUALIFIERS) => Some(Kind::Password),
         _ if is_pass || PASSWORD_ENDS.iter().any(|end| last.ends_with(end)) => Some(Kind::Password),
         "key" if any_before(&KEY_QUALIFIERS) => Some(Kind::Token),
-        "id" if before.ends_with(&["access".to_owned(), "key".to_owned()]) => Some(Kind::Token),
+        "id" if before == "access key" || before.ends_with(" access key") => Some(Kind::Token),
         "jwt" | "bearer" => Some(Kind::Token),
         _ if last.ends_with("tokens") => Some(Kind::Tokens),
         _ if TOKEN_ENDS.iter().any(|end| last.ends_with(end)) => Some(Kind::Token),
@@ -184,9 +182,9 @@ pub fn kind(key: &str) -> Option<Kind> {
     }
 }
 
-/// `X-API-Key` and `dbPassword2` in lower case: `x api key`, `db password 2`.
-fn words(key: &str) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
+/// `X-API-Key` and `dbPassword2` in lower case, a blank between words: `x api key`, `db password 2`.
+fn words(key: &str) -> String {
+    let mut words = String::with_capacity(2 * key.len());
     let mut previous = None;
     let mut letters = key.chars().peekable();
     while let Some(c) = letters.next() {
@@ -204,12 +202,10 @@ fn words(key: &str) -> Vec<String> {
                 c.is_ascii_uppercase() || c.is_ascii_digit() && !before.is_ascii_digit() && letters.peek().is_none()
             }
         };
-        if begins {
-            words.push(String::new());
+        if begins && !words.is_empty() {
+            words.push(' ');
         }
-        if let Some(word) = words.last_mut() {
-            word.push(c.to_ascii_lowercase());
-        }
+        words.push(c.to_ascii_lowercase());
         previous = Some(c);
     }
     words

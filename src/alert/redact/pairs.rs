@@ -6,7 +6,6 @@
 
 use super::keys::{self, Kind};
 use super::values;
-use aho_corasick::AhoCorasick;
 use core::ops::Range;
 
 const KEY_MAX_BYTES: usize = 64;
@@ -22,55 +21,36 @@ const SEPARATORS: [&str; 14] = [
     "=>", ":=", "->", "==", "::", "%3D", "%3d", "%3A", "%3a", "=", ":", "\u{ff1a}", "\u{ff1d}", "\u{2192}",
 ];
 
-#[derive(Debug, Clone)]
-pub struct Pairs {
-    stems: AhoCorasick,
+/// Adds where secret values stand, in order. `stems`: where those of their keys do, in order, apart.
+pub fn find(text: &str, stems: &[Range<usize>], found: &mut Vec<Range<usize>>) {
+    let mut read_to = 0;
+    for stem in stems {
+        if stem.start >= read_to {
+            read_to = pair(text, stem.clone(), found);
+        }
+    }
 }
 
-impl Pairs {
-    pub fn new() -> Self {
-        let stems = keys::STEMS.iter().chain(&keys::FOREIGN);
-        let stems = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .match_kind(aho_corasick::MatchKind::LeftmostLongest)
-            .build(stems);
-        Self {
-            stems: stems.expect("a handful of words makes an automaton"),
+/// The pair whose key holds `stem`; returns up to where the text is done with.
+fn pair(text: &str, stem: Range<usize>, found: &mut Vec<Range<usize>>) -> usize {
+    let (key, kind) = match keys::FOREIGN.contains(&&text[stem.clone()]) {
+        true => (stem.clone(), Some(Kind::Password)),
+        false => {
+            let key = key_around(text, stem);
+            (key.clone(), kind_of(text, &key))
         }
+    };
+    let Some(kind) = kind else { return key.end };
+    let begun = found.len();
+    match separator(text, &key) {
+        Some((at, true)) => values::element(text, at, found),
+        Some((at, false)) => values::all(text, &key, at, kind, found),
+        None => values::without_separator(text, &key, kind, found),
     }
-
-    /// Adds where secret values stand, in order.
-    pub fn find(&self, text: &str, found: &mut Vec<Range<usize>>) {
-        let mut read_to = 0;
-        for stem in self.stems.find_iter(text) {
-            if stem.start() < read_to {
-                continue;
-            }
-            read_to = self.pair(text, stem.start()..stem.end(), found);
-        }
-    }
-
-    /// The pair whose key holds `stem`; returns up to where the text is done with.
-    fn pair(&self, text: &str, stem: Range<usize>, found: &mut Vec<Range<usize>>) -> usize {
-        let (key, kind) = match keys::FOREIGN.contains(&&text[stem.clone()]) {
-            true => (stem.clone(), Some(Kind::Password)),
-            false => {
-                let key = key_around(text, stem);
-                (key.clone(), kind_of(text, &key))
-            }
-        };
-        let Some(kind) = kind else { return key.end };
-        let begun = found.len();
-        match separator(text, &key) {
-            Some((at, true)) => values::element(text, at, found),
-            Some((at, false)) => values::all(text, &key, at, kind, found),
-            None => values::without_separator(text, &key, kind, found),
-        }
-        found
-            .get(begun..)
-            .and_then(<[_]>::last)
-            .map_or(key.end, |range| range.end)
-    }
+    found
+        .get(begun..)
+        .and_then(<[_]>::last)
+        .map_or(key.end, |range| range.end)
 }
 
 /// The run of letters, digits, `_`, `-` and `.` around a stem.

@@ -4,9 +4,9 @@
 //! Prefixes are those that the issuers document for secret scanning. Boundaries are ASCII, so that the automaton need not
 //! give up at the first letter of another script.
 
-use super::{Confirm, Rule, Set};
+use super::prefilter::{Gate, gates};
+use super::{Confirm, LazyRegex, Rule, Set};
 use core::ops::Range;
-use regex::Regex;
 
 /// Tokens by prefix, for ten and more letters behind it.
 const PREFIXES: &[&str] = &[
@@ -123,153 +123,190 @@ const PREFIXES: &[&str] = &[
     "EAACEdEose0cBA",
 ];
 
-/// Each with a text that it cannot do without (whatever the case), its group `value`, and what confirms it.
-const SHAPES: &[(&[&str], &str, Confirm)] = &[
+/// Each with texts of which it cannot do without one (whatever the case), what must stand around that, its group `value`,
+/// and what confirms it.
+const SHAPES: &[(&[&str], Gate, &str, Confirm)] = &[
     (
         PREFIXES,
+        gates::prefix,
         r"(?:^|[^A-Za-z0-9_])(?P<value>(?:{prefixes})[A-Za-z0-9_.=+/~-]{10,})",
         is_token,
     ),
     (
         &["AKIA", "ASIA", "ABIA", "ACCA"],
+        gates::open,
         r"(?-u:\b)(?P<value>(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16})(?-u:\b)",
         always,
     ),
     (
         &["FwoGZXIvYXdz", "IQoJb3JpZ2lu"],
+        gates::open,
         r"(?-u:\b)(?P<value>(?:FwoGZXIvYXdz|IQoJb3JpZ2lu)[A-Za-z0-9/+=]{16,})",
         always,
     ),
     // JSON Web Tokens, signed or encrypted.
     (
         &["ey"],
+        gates::web_token,
         r"(?-u:\b)(?P<value>ey[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*){0,3})",
         always,
     ),
     // Telegram and Discord bots, Twilio, Mailchimp, Terraform Cloud, Azure applications.
     (
         &[":AA"],
+        gates::digit_before,
         r"(?-u:\b|/bot)(?P<value>\d{8,10}:AA[A-Za-z0-9_-]{33})",
         always,
     ),
     (
         &["discord"],
+        gates::open,
         r"(?-u:\b)(?P<value>[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,40})",
         always,
     ),
     (
         &["SK", "-us", ".atlasv1."],
+        gates::hex_beside,
         r"(?-u:\b)(?P<value>SK[0-9a-f]{32}|[0-9a-f]{32}-us\d{1,2}|[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{40,})(?-u:\b)",
         always,
     ),
     (
         &["Q~"],
+        gates::open,
         r"(?:^|[^A-Za-z0-9])(?P<value>[A-Za-z0-9_~.]{3}\dQ~[A-Za-z0-9_~.-]{31,34})",
         always,
     ),
     // Paths of webhooks are what lets one post to them.
     (
         &["hooks.slack"],
+        gates::open,
         r"hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/(?P<value>[A-Za-z0-9/_-]+)",
         always,
     ),
     (
         &["api/webhooks", "open-apis/bot", "office.com/webhook"],
+        gates::open,
         r"(?:discord(?:app)?\.com/api/webhooks|open-apis/bot/(?:v2/)?hook|webhook\.office\.com/webhookb2|outlook\.office\.com/webhook)/(?P<value>[^\s\x22'<>]+)",
         always,
     ),
     (
         &["qyapi.weixin"],
+        gates::open,
         r"qyapi\.weixin\.qq\.com/cgi-bin/webhook/send\?key=(?P<value>[A-Za-z0-9-]+)",
         always,
     ),
     // user:password@host; token@host; Go's MySQL, Oracle.
     (
         &["://"],
+        gates::at_sign_follows,
         r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/:@\x22']*:(?P<value>[^\s/\x22'?#]+)@",
         is_password,
     ),
     (
         &["://"],
+        gates::at_sign_follows,
         r"[a-zA-Z][a-zA-Z0-9+.-]*://(?P<value>[^\s/:@\x22']+)(?::x-oauth-basic|:)?@",
         is_long,
     ),
     (
         &["@tcp(", "@unix("],
+        gates::open,
         r"(?-u:\b)[A-Za-z0-9_.-]+:(?P<value>[^\s@/]+)@(?:tcp|unix)\(",
         always,
     ),
     (
         &["oracle:thin:", "sqlplus"],
+        gates::open,
         r"(?i)(?:oracle:thin:|sqlplus\s+)[^\s/@]+/(?P<value>[^\s@]+)@",
         always,
     ),
     // Hashes of passwords: crypt(3), Django, LDAP, SCRAM, Windows.
     (
-        &["$"],
+        &[
+            "$1$", "$2$", "$2a$", "$2b$", "$2x$", "$2y$", "$5$", "$6$", "$7$", "$y$", "$apr1$", "$sha1$", "$argon2",
+            "$pbkdf2", "$scrypt$",
+        ],
+        gates::open,
         r"(?P<value>\$(?:1|2[abxy]?|5|6|7|y|apr1|sha1|argon2(?:id|i|d)|pbkdf2[a-z0-9-]*|scrypt)\$[A-Za-z0-9./$=,+]{8,})",
         always,
     ),
     (
         &["pbkdf2_sha", "bcrypt_sha256", "argon2"],
+        gates::open,
         r"(?-u:\b)(?P<value>(?:pbkdf2_sha(?:1|256|512)|bcrypt_sha256|argon2)\$[A-Za-z0-9./$=,+]{16,})",
         always,
     ),
     (
-        &["{"],
+        &["{SSHA", "{SHA", "{SMD5}", "{MD5}", "{CRYPT}", "{PBKDF2"],
+        gates::open,
         r"\{(?:SSHA|SHA|SMD5|MD5|CRYPT|SSHA256|SSHA512|PBKDF2[A-Z0-9-]*)\}(?P<value>[A-Za-z0-9+/=$.]{8,})",
         always,
     ),
     (
         &["SCRAM-SHA-"],
+        gates::open,
         r"SCRAM-SHA-(?:1|256|512)\$\d+:(?P<value>[A-Za-z0-9+/=$:]{16,})",
         always,
     ),
     (
         &["aad3b435b51404ee"],
+        gates::open,
         r"(?-u:\b)(?P<value>[0-9a-f]{32}:[0-9a-f]{32})(?-u:\b)",
         always,
     ),
     // Dialogues: SMTP, FTP and POP3, Redis; .netrc; SQL; command lines.
     (
         &["AUTH"],
+        gates::blank_follows,
         r"(?-u:\b)AUTH\s+(?:PLAIN|LOGIN|XOAUTH2|CRAM-MD5)\s+(?P<value>[A-Za-z0-9+/=]{4,})",
         always,
     ),
     (
         &["PASS"],
+        gates::blank_follows,
         r"(?:[CS]:|>{1,3}|--->|sent:?)\s*PASS\s+(?P<value>\S+)",
         always,
     ),
     (
         &["AUTH"],
+        gates::quoted,
         r"(?i)\x22AUTH\x22(?:\s+\x22[^\x22]*\x22)?\s+\x22(?P<value>[^\x22]+)\x22",
         always,
     ),
-    (&["login"], r"(?-u:\b)login\s+\S+\s+password\s+(?P<value>\S+)", always),
+    (
+        &["login"],
+        gates::blank_follows,
+        r"(?-u:\b)login\s+\S+\s+password\s+(?P<value>\S+)",
+        always,
+    ),
     (
         &["identified"],
+        gates::blank_follows,
         r"(?i)(?-u:\b)identified\s+(?:with\s+\S+\s+)?by\s+(?:password\s+)?['\x22](?P<value>[^'\x22\r\n]+)",
         always,
     ),
     (
-        &["curl", "wget", "http"],
+        &["-u", "--user"],
+        gates::blank_before,
         r"(?i)(?-u:\b)(?:curl|wget|http)(?-u:\b)[^\r\n]*?\s(?:-u|--user)[\s=]+['\x22]?[^\s:'\x22]+:(?P<value>[^\s'\x22]+)",
         always,
     ),
     (
         &["mysql", "mariadb"],
+        gates::open,
         r"(?-u:\b)(?:mysql|mysqldump|mysqladmin|mariadb|mariadb-dump)(?-u:\b)[^\r\n]*?\s-p(?P<value>[^\s'\x22-]\S*)",
         always,
     ),
     (
         &["sshpass", "docker", "redis-cli"],
+        gates::open,
         r"(?-u:\b)(?:sshpass\s+-p|docker\s+login[^\r\n]*?\s-p|redis-cli[^\r\n]*?\s-a)\s*['\x22]?(?P<value>[^\s'\x22]+)",
         always,
     ),
     // A scheme of HTTP authentication and what follows it; words without a digit are words ("basic settings").
     (
         &["bearer", "basic"],
+        gates::blank_follows,
         r"(?i)(?-u:\b)(?:bearer|basic)\s+(?P<value>[a-z0-9+/_.=~-]{8,})",
         has_digit,
     ),
@@ -282,30 +319,32 @@ const CARD: &str = r"(?P<value>\d(?:[ -]?\d){12,18})";
 
 /// The rules of a built-in set.
 pub fn rules(set: Set) -> Vec<Rule> {
-    let rule = |name: &str, needles, pattern: &str, confirm| Rule {
+    let rule = |name: &str, needles, gate, pattern: &str, confirm| Rule {
         name: name.to_owned(),
         needles,
-        regex: Regex::new(pattern).expect("the built-in patterns are compiled by a test"),
+        gate,
+        regex: LazyRegex::new(pattern.to_owned()),
         confirm,
+        number: None,
     };
+    let anywhere = |name, needles, pattern, confirm| rule(name, needles, gates::open as Gate, pattern, confirm);
     match set {
         Set::Secrets => {
             let prefixes: Vec<String> = PREFIXES.iter().map(|prefix| regex::escape(prefix)).collect();
             let prefixes = prefixes.join("|");
             // Not `secret`, which is one of the keys whose values are redacted.
-            let rule = |(needles, pattern, confirm): &(&'static [&'static str], &str, Confirm)| {
-                rule(
-                    super::SECRET,
-                    needles,
-                    &pattern.replace("{prefixes}", &prefixes),
-                    *confirm,
-                )
+            let rule = |(needles, gate, pattern, confirm): &(&'static [&'static str], Gate, &str, Confirm)| {
+                let pattern = pattern.replace("{prefixes}", &prefixes);
+                rule(super::SECRET, needles, *gate, &pattern, *confirm)
             };
             SHAPES.iter().map(rule).collect()
         }
-        Set::Emails => vec![rule("email", &["@"], EMAIL, is_no_repository)],
-        Set::Ips => vec![rule("ip", &["."], IPV4, is_ipv4), rule("ip", &[":"], IPV6, is_ipv6)],
-        Set::Cards => vec![rule("card", &[], CARD, is_card)],
+        Set::Emails => vec![anywhere("email", &["@"], EMAIL, is_no_repository)],
+        Set::Ips => vec![
+            anywhere("ip", &["."], IPV4, is_ipv4),
+            anywhere("ip", &[":"], IPV6, is_ipv6),
+        ],
+        Set::Cards => vec![anywhere("card", &[], CARD, is_card)],
     }
 }
 

@@ -271,3 +271,31 @@ fn without_patterns_nothing_changes() {
     Redactor::default().redact(&mut text);
     assert_eq!(text, "password=x");
 }
+
+#[test]
+fn the_prefilter_holds_back_no_pattern_that_would_find_something() {
+    let redactor = Redactor::new(&ALL, b"k");
+    let prefilter = redactor.prefilter.as_ref().unwrap();
+    let texts = samples().into_iter().map(|(text, _)| text).chain(look_alikes());
+    // Neighbours change what stands around a word, and its case.
+    let changed = |text: String| {
+        [
+            text.to_uppercase(),
+            format!("x{text}"),
+            format!("\u{a0}{text}\u{a0}"),
+            text,
+        ]
+    };
+    let mut matches = 0;
+    for text in texts.flat_map(changed) {
+        let clues = prefilter.read(&text);
+        for rule in &redactor.rules {
+            if rule.regex.get().is_match(&text) {
+                matches += 1;
+                let hint = rule.number.is_none_or(|number| clues.hint_at(number));
+                assert!(hint, "{} in {text}", rule.regex.pattern);
+            }
+        }
+    }
+    assert!(matches > 500, "{matches}");
+}
