@@ -77,6 +77,8 @@ pub struct ScanOptions {
     pub since: Option<jiff::Timestamp>,
     /// … and before.
     pub until: Option<jiff::Timestamp>,
+    /// So many threads read; none: as many as there are processors.
+    pub threads: Option<usize>,
     /// No progress.
     pub quiet: bool,
 }
@@ -222,6 +224,9 @@ struct TypedScan {
     /// Only records before this time
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
+    /// Read with so many threads; what is found does not depend on it [default: one per processor]
+    #[arg(short = 'j', long, value_name = "NUMBER")]
+    threads: Option<usize>,
 }
 
 #[derive(Debug, Default, clap::Args)]
@@ -418,6 +423,8 @@ fn scan_options(scan: TypedScan, quiet: bool, now: jiff::Timestamp) -> Result<Sc
         timezone: record.zone,
         min_severity: scan.min_severity,
         fail_on: scan.fail_on,
+        // As ripgrep has it: 0 leaves the choice to us.
+        threads: scan.threads.filter(|threads| *threads > 0),
         quiet,
     })
 }

@@ -22,22 +22,22 @@ const NAMES_OF_NOTHING: [&str; 8] = [
 ];
 
 /// The only files that may name threads and channels.
-const FILES_WITH_THREADS: [&str; 13] = [
+const FILES_WITH_THREADS: [&str; 14] = [
     // Whatever these two are made of.
     "src/run/",
     "src/keeper/",
     "src/keeper.rs",
     "src/collector/mod.rs",
-    // Each stream has a thread of its own: it waits for a pipe, not for files.
-    "src/collector/piped.rs",
+    "src/collector/piped.rs", // Each stream has a thread of its own: it waits for a pipe, not for files.
     "src/alerter/courier.rs",
-    // What wakes a courier: a channel of one place.
+    // What wakes a courier (a channel of one place), how it waits, and what main tells it.
     "src/alerter/courier/bell.rs",
     "src/alerter/courier/feed.rs",
-    // How it waits, and what main tells it.
     "src/alerter/courier/clock.rs",
     "src/alerter/courier/orders.rs",
     "src/judge/mod.rs",
+    // Readers that run ahead.
+    "src/scan/crew.rs",
     "src/control.rs",
     "src/status_page.rs",
 ];

@@ -11,10 +11,13 @@ use super::{Exceptional, Finding, Rule, Settings, Sign, fingerprint, level, rule
 use crate::collector::{Chunk, Resume};
 use crate::record::assemble::OddCounts;
 use crate::record::{self, Assembler, Details, Level, Record};
+use skim::skim;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use part::Standing;
 
 /// Of so much of a file every line is looked at, so that its format is known, before lines are left out.
 const LOOKED_AT_MIN_BYTES: usize = 64 * 1024;
@@ -479,22 +482,9 @@ pub fn keep(record: &Record<'_>, details: Details, findings: Vec<Finding>, sever
     }
 }
 
-/// Leaves out lines in which nothing stands that the prefilter looks for: `take` gets the number of lines left out, and
-/// where the next one to be looked at stands (nowhere, behind the last).
-fn skim(bytes: &[u8], prefilter: &Prefilter, mut take: impl FnMut(u64, Range<usize>)) {
-    let lines = |bytes: &[u8]| memchr::memchr_iter(b'\n', bytes).count() as u64;
-    let mut from = 0;
-    while let Some(hit) = prefilter.find(bytes, from) {
-        let start = memchr::memrchr(b'\n', &bytes[from..hit]).map_or(from, |at| from + at + 1);
-        let end = memchr::memchr(b'\n', &bytes[hit..]).map_or(bytes.len(), |at| hit + at + 1);
-        take(lines(&bytes[from..start]), start..end);
-        from = end;
-    }
-    let rest = &bytes[from..];
-    let unended = rest.last().is_some_and(|&last| last != b'\n');
-    take(lines(rest) + u64::from(unended), bytes.len()..bytes.len());
-}
-
+mod part;
 mod rest;
+mod skim;
+
 #[cfg(test)]
 mod tests;

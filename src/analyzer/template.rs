@@ -14,6 +14,8 @@ use std::sync::Arc;
 pub const UNKNOWN_PER_CHUNK_MAX: usize = 256;
 /// The same, where no template can be made any more: only what a known one covers is of use.
 const UNKNOWN_PER_CHUNK_CLOSED: usize = 8;
+/// So many more, where what is known may be stale.
+const UNKNOWN_STALE_MAX: usize = 64;
 /// Masks known of one source; beyond it all are forgotten and found to be known again, one by one.
 pub const MASKS_MAX: usize = 20_000;
 
@@ -49,6 +51,8 @@ pub struct Known {
     by_line: bool,
     /// Tells one published version from the next.
     version: u64,
+    /// Tells how often all were forgotten.
+    generation: u64,
 }
 
 /// A mask that nobody knew.
@@ -64,6 +68,7 @@ impl Known {
     pub fn insert(&mut self, hash: u64, finding: Option<Arc<Finding>>) {
         if self.masks.len() >= MASKS_MAX && !self.masks.contains_key(&hash) {
             self.masks.clear();
+            self.generation += 1;
         }
         self.masks.insert(hash, finding);
         self.version += 1;
@@ -75,6 +80,27 @@ impl Known {
             by_line: true,
             ..Self::default()
         }
+    }
+
+    pub fn knows(&self, hash: u64) -> bool {
+        self.masks.contains_key(&hash)
+    }
+
+    /// So many records with unknown masks are weighed of one chunk.
+    pub fn room(&self) -> usize {
+        if self.by_line {
+            // Each line is wanted; what follows is cut into smaller chunks where nearly all of them are new.
+            usize::MAX
+        } else if self.closed {
+            UNKNOWN_PER_CHUNK_CLOSED
+        } else {
+            UNKNOWN_PER_CHUNK_MAX
+        }
+    }
+
+    /// What was known once is known still, unless this has changed.
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 
     pub fn remove(&mut self, hash: u64) {
@@ -91,6 +117,7 @@ impl Known {
     pub fn clear(&mut self) {
         self.masks.clear();
         self.version += 1;
+        self.generation += 1;
     }
 }
 
@@ -125,6 +152,8 @@ pub struct Tally {
     unknown: usize,
     records: u64,
     left_out: u64,
+    /// What was asked in the last chunk is asked again: see [`Self::ask_in_each_chunk`].
+    asks_again: bool,
 }
 
 impl Tally {
@@ -134,6 +163,12 @@ impl Tally {
             self.asked.clear();
         }
         self.known = known;
+    }
+
+    /// From now on unknown masks are handed on in each chunk, and a few more of them: `known` may be older than what
+    /// will have been found by then.
+    pub fn ask_in_each_chunk(&mut self) {
+        self.asks_again = true;
     }
 
     /// Looks a message up. Nothing is said of an empty one.
@@ -152,7 +187,7 @@ impl Tally {
             Some(None) => Look::Familiar,
             Some(Some(finding)) => Look::Noted(finding.clone()),
             None if self.asked.contains(&hash) => Look::Familiar,
-            None if self.unknown >= self.unknown_max() => {
+            None if self.unknown >= self.room() => {
                 self.left_out += 1;
                 Look::Familiar
             }
@@ -167,23 +202,22 @@ impl Tally {
         }
     }
 
-    fn unknown_max(&self) -> usize {
-        if self.known.by_line {
-            // Each line is wanted; what follows is cut into smaller chunks where nearly all of them are new.
-            usize::MAX
-        } else if self.known.closed {
-            UNKNOWN_PER_CHUNK_CLOSED
-        } else {
-            UNKNOWN_PER_CHUNK_MAX
-        }
+    fn room(&self) -> usize {
+        let more = if self.asks_again { UNKNOWN_STALE_MAX } else { 0 };
+        self.known.room().saturating_add(more)
     }
 
     /// Hands over what was counted.
     pub fn take(&mut self) -> Counts {
         self.unknown = 0;
+        if self.asks_again {
+            self.asked.clear();
+        }
+        let mut by_mask: Vec<(u64, u32)> = self.counts.drain().collect();
+        by_mask.sort_unstable();
         Counts {
             records: std::mem::take(&mut self.records),
-            by_mask: self.counts.drain().collect(),
+            by_mask,
             left_out: std::mem::take(&mut self.left_out),
         }
     }

@@ -138,6 +138,13 @@ fn levels_are_words() {
 }
 
 #[test]
+fn a_scan_uses_as_many_threads_as_it_is_told() {
+    assert_eq!(scan(&["-j", "3"]).threads, Some(3));
+    assert_eq!((scan(&["--threads", "0"]).threads, scan(&[]).threads), (None, None));
+    assert!(refused(&["scan", "-j", "many"]).contains("--threads"));
+}
+
+#[test]
 fn times_are_absolute_local_or_ago() {
     let since = |line: &[&str]| scan(line).since.map(|time| time.to_string());
     assert_eq!(

@@ -9,6 +9,7 @@ mod decode;
 mod grammar;
 mod open;
 mod split;
+mod standing;
 
 use super::format::LineReader;
 use super::{Level, Multiline, Record, Settings};
@@ -16,6 +17,7 @@ use crate::collector::lines::Newline;
 use close::oldest;
 use grammar::{Course, Entry, GRAMMAR, Sight};
 use open::{Mark, Open, Seen, glimpse, is_coloured, sight};
+pub use standing::Standing;
 use std::borrow::Cow;
 
 /// So many streams of one file (two per container, as a rule) may have open lines; the longest untouched makes room.

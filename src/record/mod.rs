@@ -136,6 +136,16 @@ pub struct Place {
     pub order: u64,
 }
 
+impl Place {
+    /// Lines are numbered from a later one on.
+    pub fn shift_lines(&mut self, by: u64) {
+        let numbers = [&mut self.first_line, &mut self.last_line, &mut self.order];
+        for number in numbers.into_iter().chain(self.line_numbers.iter_mut().flatten()) {
+            *number = number.wrapping_add(by);
+        }
+    }
+}
+
 /// One log entry as its writer meant it. Borrows from the chunk (or from the assembler's buffer) until somebody keeps
 /// it. Bytes are what the file holds, decoded; they are meant to be UTF-8 and are converted lossily when kept.
 #[derive(Debug)]

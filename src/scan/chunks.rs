@@ -53,11 +53,16 @@ pub struct Chunks<R> {
 
 impl<R: Read> Chunks<R> {
     pub fn new(reader: R, limits: Limits) -> Self {
+        Self::at(0, reader, limits)
+    }
+
+    /// The reader begins at an offset of its file, with a line.
+    pub fn at(offset: u64, reader: R, limits: Limits) -> Self {
         Self {
             reader,
             limits,
             buffer: Vec::new(),
-            offset: 0,
+            offset,
             skipping: false,
             ended: false,
             spare: Vec::new(),
@@ -117,6 +122,11 @@ impl<R: Read> Chunks<R> {
         };
         self.offset = chunk.end_offset;
         chunk
+    }
+
+    /// Up to where chunks have been handed on.
+    pub fn offset(&self) -> u64 {
+        self.offset
     }
 
     /// Takes a chunk's buffer back.

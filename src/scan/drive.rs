@@ -1,39 +1,20 @@
-//! One file through the core: opened, decompressed, cut into chunks, judged, and each alert handed on in file order.
+//! All inputs of a scan, one after the other, each part by part: read here, or ahead by a crew of threads.
 //!
-//! Pure in its file: nothing is shared between files but the [`Plan`], so that several may be scanned at once. In `scan`
-//! time is the log's: a record without a time of its own has that of its neighbours, and the file's only where these
-//! have none either.
+//! What is found is the same whoever reads. A reader who began within a file guessed what is open there, and did not know
+//! what those before it would find; what it gives counts only where its guess was right. Else the part is read again
+//! here, on from the end of the one before, and so is all that follows of that file.
 
 use super::across::Across;
-use super::chunks::{Chunks, chunk_of, limits_of};
-use super::input::{self, Input, InputPlace, SAMPLE_BYTES};
-use super::plan::{Plan, PlannedSource};
+use super::crew::{self, Order, Word, Words};
+use super::input::Input;
+use super::plan::Plan;
+use super::reading::{Pass, Reading};
 use super::report::Span;
-use crate::alert::window::FileClock;
-use crate::alert::{Alert, Origin, absence, id};
-use crate::analyzer::stream::{Analyzers, Seen, Stream, keep};
-use crate::analyzer::{Exceptional, Sign};
-use crate::collector::{Resume, archive};
-use crate::record::{self, Level};
-use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use super::unit::{self, Cut, Part};
+use super::visit::{Item, Visit};
+use crate::analyzer::template::Known;
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-
-/// So many records of a file's beginning are looked at for its first time stamp.
-const HEAD_RECORDS: u32 = 50;
-
-/// So many items wait for earlier records of other streams (two daemons in one syslog); then they are handed on.
-const MAX_WAITING: usize = 4096;
-
-/// What came of one record.
-#[derive(Debug)]
-pub enum Item {
-    Exceptional(Box<Alert>),
-    /// Only with `all`: an alert that nobody would hear of.
-    Unremarkable(Box<Alert>),
-}
 
 /// What was read of one file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -55,328 +36,265 @@ pub enum Interrupted {
 
 /// Takes what a scan finds.
 pub trait Sink {
+    /// An input is next.
+    fn begins(&mut self, input: &Input);
+
     /// One record, in file order.
     ///
     /// # Errors
     /// It could not be passed on: the scan ends.
-    fn take(&mut self, item: Item) -> io::Result<()>;
+    fn take(&mut self, item: Item<'_>) -> io::Result<()>;
 
     /// A chunk is done; so many raw bytes of this input have been read by now.
     ///
     /// # Errors
     /// As `take`.
     fn chunk_done(&mut self, raw_bytes: u64) -> io::Result<()>;
+
+    /// The input is done, or could not be read to its end (what was found before has been handed on).
+    fn ended(&mut self, input: &Input, read: io::Result<FileTotals>);
 }
 
-/// Scans one input from its beginning to its end.
+/// Scans all inputs by so many readers.
 ///
 /// # Errors
-/// What broke it off: reading (what was found before has been handed on), or the sink.
-pub fn scan(input: &Input, plan: &Plan, across: &mut Across, sink: &mut dyn Sink) -> Result<FileTotals, Interrupted> {
-    let read_bytes = Arc::new(AtomicU64::new(0));
-    let raw = input::open(&input.place).map_err(Interrupted::Reading)?;
-    let raw = Counted {
-        raw,
-        read_bytes: read_bytes.clone(),
+/// Those of the sink.
+pub fn scan(
+    inputs: &[Input],
+    plan: &Plan,
+    readers: usize,
+    cut: Cut,
+    across: &mut Across,
+    sink: &mut dyn Sink,
+) -> io::Result<()> {
+    let mut walk = Walk {
+        plan,
+        across,
+        sink,
+        under_way: None,
     };
-    let (_, mut reader) = archive::decoded(Box::new(raw)).map_err(Interrupted::Reading)?;
-    let mut sample = vec![0; SAMPLE_BYTES];
-    let length = match input.place {
-        // Who types, or follows a log, wants to see what comes when it comes.
-        InputPlace::Stdin => reader.read(&mut sample),
-        InputPlace::File(_) => archive::read_full(&mut reader, &mut sample),
-    };
-    sample.truncate(length.map_err(Interrupted::Reading)?);
-    if !input.named && !input::looks_like_text(&sample) {
-        return Ok(FileTotals {
-            skipped: true,
-            ..FileTotals::default()
-        });
+    let parts = inputs
+        .iter()
+        .map(|input| if input.size_bytes < 2 * cut.part_bytes { 1 } else { 2 });
+    // Whoever wants every record wants them as they come: a reader ahead would tell some of them later.
+    if readers < 2 || plan.all || parts.sum::<usize>() < 2 {
+        for input in inputs {
+            let parts = unit::parts(input, plan, cut);
+            let last = parts.len() - 1;
+            for (number, part) in parts.into_iter().enumerate() {
+                walk.part(input, part, number == last, None, &mut |_, _| {})?;
+            }
+        }
+        return Ok(());
     }
-    let source = plan.source_of(&input.place);
-    let settings = with_byte_order_mark(&source.record, &sample);
-    let mut chunks = Chunks::new(io::Cursor::new(sample.clone()).chain(reader), limits_of(&settings));
-    let mut stream = Stream::new(source.analyzers.clone(), settings.clone(), &from_beginning(""));
-    across
-        .novelty
-        .known(&source.name)
-        .into_iter()
-        .for_each(|known| stream.set_known(known));
-    if let InputPlace::File(_) = input.place {
-        // All of it is there: what is found at the end of a chunk waits for the next one.
-        stream = stream.waiting_for_context(Duration::MAX);
-    }
-    let mut visit = Visit::new(input, plan, source, settings, &sample, across, sink);
-    while let Some(chunk) = chunks.read().map_err(Interrupted::Reading)? {
-        visit.totals.bytes = chunk.end_offset;
-        visit.totals.lines += memchr::memchr_iter(b'\n', &chunk.bytes).count() as u64;
-        visit.totals.lines += u64::from(!chunk.bytes.ends_with(b"\n"));
-        let now = visit.now;
-        stream.feed(&chunk, 0, now, |seen| visit.see(seen));
-        visit.note_signs(stream.take_signs());
-        visit.format = stream.resume().format;
-        visit.count(&mut stream);
-        visit.hand_on(stream.next_order());
-        visit.check()?;
-        visit
-            .sink
-            .chunk_done(read_bytes.load(Ordering::Relaxed))
-            .map_err(Interrupted::Writing)?;
-        chunks.recycle(chunk);
-    }
-    stream.close_all(|seen| visit.see(seen));
-    visit.count(&mut stream);
-    visit.note_signs(stream.take_signs());
-    visit.hand_on(u64::MAX);
-    visit.check()?;
-    if let Some(last) = visit.last_stamp(chunks.tail()) {
-        visit.totals.span.add(last);
-    }
-    visit.across.has_read(&visit.source.name, visit.totals.span);
-    Ok(visit.totals)
+    crew::read(inputs, plan, readers, cut, |order: Order, crew| {
+        let input = &inputs[order.input];
+        walk.part(input, order.part, order.last, order.words, &mut |source, known| {
+            crew.publish(source, known);
+        })
+    })
 }
 
-pub fn from_beginning(format: &str) -> Resume {
-    Resume {
-        line: Some(1),
-        format: format.to_owned(),
-        ..Resume::default()
-    }
-}
-
-/// UTF-16 with a byte order mark needs no `--encoding`.
-pub fn with_byte_order_mark(settings: &record::Settings, sample: &[u8]) -> record::Settings {
-    let mut settings = settings.clone();
-    if let Some((encoding, _)) = encoding_rs::Encoding::for_bom(sample)
-        && encoding != encoding_rs::UTF_8
-    {
-        settings.encodings = vec![encoding];
-    }
-    settings
-}
-
-/// Counts what is read through it.
-struct Counted {
-    raw: Box<dyn Read + Send>,
-    read_bytes: Arc<AtomicU64>,
-}
-
-impl Read for Counted {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.raw.read(buffer)?;
-        self.read_bytes.fetch_add(length as u64, Ordering::Relaxed);
-        Ok(length)
-    }
-}
-
-/// Follows the records of one file: gives them a time, and hands on what is wanted.
-struct Visit<'a> {
+/// The inputs, as far as they have been read.
+struct Walk<'a> {
     plan: &'a Plan,
-    source: &'a PlannedSource,
-    settings: record::Settings,
-    path: Arc<str>,
-    file_id: String,
-    /// The file's modification time: the year of stamps that lack it, and the time of records that have none at all.
-    now: jiff::Timestamp,
-    format: String,
-    totals: FileTotals,
-    head_records: u32,
-    latest: Option<jiff::Timestamp>,
-    /// Found, with the order of their records: where streams interleave, an earlier record may still be open.
-    waiting: Vec<(u64, Item)>,
-    failed: Option<io::Error>,
-    clock: FileClock,
     across: &'a mut Across,
     sink: &'a mut dyn Sink,
+    under_way: Option<UnderWay<'a>>,
 }
 
-impl<'a> Visit<'a> {
-    fn new(
+/// One input.
+#[derive(Default)]
+struct UnderWay<'a> {
+    visit: Option<Visit<'a>>,
+    /// Who read the last part, with what is to be added to its numbers of lines.
+    before: Option<(Box<Reading>, u64)>,
+    /// Guesses have proved wrong: it is read here.
+    alone: bool,
+    skipped: bool,
+    failed: Option<io::Error>,
+}
+
+/// Told what is known of the templates of a source, whenever that has changed.
+type Publish<'a> = &'a mut dyn FnMut(&Arc<str>, Arc<Known>);
+
+/// Who has read a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    Ahead,
+    Here,
+}
+
+/// A part whose reader has guessed wrong: so many of its chunks were right.
+struct Wrong {
+    after: usize,
+}
+
+impl<'a> Walk<'a> {
+    fn part(
+        &mut self,
         input: &Input,
-        plan: &'a Plan,
-        source: &'a PlannedSource,
-        settings: record::Settings,
-        sample: &[u8],
-        across: &'a mut Across,
-        sink: &'a mut dyn Sink,
-    ) -> Self {
-        let metadata = match &input.place {
-            InputPlace::Stdin => None,
-            InputPlace::File(path) => std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file),
-        };
-        let modified = metadata
-            .as_ref()
-            .and_then(|metadata| jiff::Timestamp::try_from(metadata.modified().ok()?).ok());
-        let first_line = sample.split(|&byte| byte == b'\n').next().unwrap_or_default();
-        Self {
-            plan,
-            source,
-            settings,
-            path: input.place.display().into(),
-            file_id: id::of_file("", metadata.map_or(0, |metadata| metadata.ino()), first_line, 0),
-            now: modified.unwrap_or(plan.now),
-            format: String::new(),
-            totals: FileTotals::default(),
-            head_records: 0,
-            latest: None,
-            waiting: Vec::new(),
-            failed: None,
-            clock: FileClock::default(),
-            across,
-            sink,
+        part: Part,
+        last: bool,
+        words: Option<Words>,
+        publish: Publish<'_>,
+    ) -> io::Result<()> {
+        let mut under_way = self.under_way.take().unwrap_or_else(|| {
+            self.sink.begins(input);
+            UnderWay::default()
+        });
+        if under_way.failed.is_none() && !under_way.skipped {
+            match self.read(&mut under_way, input, part, words, publish) {
+                Ok(()) => {}
+                Err(Interrupted::Reading(error)) => under_way.failed = Some(error),
+                Err(Interrupted::Writing(error)) => return Err(error),
+            }
         }
+        if !last {
+            self.under_way = Some(under_way);
+            return Ok(());
+        }
+        let totals = match (under_way.failed, under_way.visit) {
+            (Some(error), _) => Err(error),
+            (None, Some(visit)) => Ok(visit.end(self.across)),
+            (None, None) => Ok(FileTotals {
+                skipped: true,
+                ..FileTotals::default()
+            }),
+        };
+        self.sink.ended(input, totals);
+        Ok(())
     }
 
-    fn see(&mut self, seen: Seen<'_>) {
-        if self.failed.is_some() {
-            return;
-        }
-        match seen {
-            Seen::Exceptional(found) | Seen::Unfamiliar(found) => {
-                let at = self.time_of(&found);
-                let Some((found, exceptional)) = self.weigh(*found, at) else {
-                    return;
-                };
-                let (severity, order) = (exceptional.then_some(found.severity), found.place.order);
-                let alert = self.compose(found, at);
-                let item = match severity {
-                    Some(_) => Item::Exceptional,
-                    None => Item::Unremarkable,
-                };
-                if self.plan.wants(severity, at) {
-                    self.waiting.push((order, item(Box::new(alert))));
-                }
+    fn read(
+        &mut self,
+        under_way: &mut UnderWay<'a>,
+        input: &Input,
+        part: Part,
+        words: Option<Words>,
+        publish: Publish<'_>,
+    ) -> Result<(), Interrupted> {
+        // Its templates are counted from here on.
+        self.across.novelty.known(&self.plan.source_of(&input.place).name);
+        let mut done = 0;
+        if let Some(words) = words.filter(|_| !under_way.alone) {
+            match self.follow(under_way, input, &words, publish)? {
+                Ok(()) => return Ok(()),
+                Err(Wrong { after }) => (done, under_way.alone) = (after, true),
             }
-            Seen::Skipped(_) => {}
-            Seen::Unremarkable {
-                record,
-                details,
-                ignored: _,
-            } => {
-                let looking = self.totals.span.0.is_none() && self.head_records < HEAD_RECORDS;
-                if looking {
-                    self.head_records += 1;
-                    details().timestamp.into_iter().for_each(|at| self.totals.span.add(at));
+        }
+        self.read_here(under_way, input, part, done, publish)
+    }
+
+    /// What a reader ahead has found.
+    fn follow(
+        &mut self,
+        under_way: &mut UnderWay<'a>,
+        input: &Input,
+        words: &Words,
+        publish: Publish<'_>,
+    ) -> Result<Result<(), Wrong>, Interrupted> {
+        let mut shift = 0;
+        let mut after = 0;
+        loop {
+            // Who falls silent is done over.
+            let Some(word) = words.next() else {
+                return Ok(Err(Wrong { after }));
+            };
+            match word {
+                Word::Opened(head) => under_way.visit = Some(Visit::new(input, self.plan, *head)),
+                Word::Skipped => {
+                    under_way.skipped = true;
+                    return Ok(Ok(()));
                 }
-                if self.plan.all {
-                    let kept = keep(record, details(), Vec::new(), Level::Info);
-                    let at = self.time_of(&kept);
-                    let alert = self.compose(kept, at);
-                    if self.plan.wants(None, at) {
-                        let order = record.place.order;
-                        self.waiting.push((order, Item::Unremarkable(Box::new(alert))));
+                Word::Stands(standing, line) => match &under_way.before {
+                    Some((before, shifted)) if before.stream.standing() == *standing => {
+                        shift = before.stream.next_line().wrapping_add(*shifted).wrapping_sub(line);
                     }
+                    Some(_) | None => return Ok(Err(Wrong { after })),
+                },
+                Word::Pass(pass) => {
+                    if !self.take(under_way, *pass, shift, Reader::Ahead, publish)? {
+                        return Ok(Err(Wrong { after }));
+                    }
+                    after += 1;
                 }
+                Word::Ended(reading) => {
+                    under_way.before = Some((reading, shift));
+                    return Ok(Ok(()));
+                }
+                Word::Failed(error) => return Err(Interrupted::Reading(error)),
             }
         }
     }
 
-    /// Hands on, in order, what no record that is still to come precedes.
-    fn hand_on(&mut self, next_order: u64) {
-        self.waiting.sort_by_key(|(order, _)| *order);
-        let ready = self.waiting.partition_point(|(order, _)| *order < next_order);
-        let ready = ready.max(self.waiting.len().saturating_sub(MAX_WAITING));
-        for (_, item) in self.waiting.drain(..ready) {
-            if self.failed.is_none() {
-                self.failed = self.sink.take(item).err();
+    /// Reads a part on from the one before; `done` chunks of it were told already.
+    fn read_here(
+        &mut self,
+        under_way: &mut UnderWay<'a>,
+        input: &Input,
+        part: Part,
+        done: usize,
+        publish: Publish<'_>,
+    ) -> Result<(), Interrupted> {
+        let (mut reading, shift) = match under_way.before.take() {
+            Some((mut reading, shift)) => {
+                reading.go_on(input, part).map_err(Interrupted::Reading)?;
+                (reading, shift)
             }
-        }
-    }
-
-    /// Its own stamp, else that of its neighbours, else the file's time.
-    fn time_of(&mut self, found: &Exceptional) -> jiff::Timestamp {
-        match found.details.timestamp {
-            Some(at) => {
-                self.totals.span.add(at);
-                self.latest = Some(at);
-                at
-            }
-            None => self.neighbours_stamp(&found.before).or(self.latest).unwrap_or(self.now),
-        }
-    }
-
-    /// What was looked up since the last chunk is counted, and the next one knows more.
-    fn count(&mut self, stream: &mut Stream) {
-        let at = self.latest.unwrap_or(self.now);
-        let known = self.across.novelty.count(&self.source.name, &stream.take_counts(), at);
-        known.into_iter().for_each(|known| stream.set_known(known));
-    }
-
-    /// What of a record counts, and whether it is exceptional by it; none: it is not wanted.
-    fn weigh(&mut self, mut found: Exceptional, at: jiff::Timestamp) -> Option<(Exceptional, bool)> {
-        let (source, path) = (&self.source.name, &self.path);
-        let redactor = &self.plan.composer.redactor;
-        let exceptional = self.across.novelty.weigh(source, path, &mut found, at, redactor);
-        if !exceptional {
-            return self.plan.all.then_some((found, false));
-        }
-        let at_ms = self.clock.tick(Some(at), at);
-        let found = self.across.judge(found, at_ms)?;
-        Some((found, true))
-    }
-
-    fn note_signs(&mut self, signs: Vec<Sign>) {
-        for sign in signs {
-            let Some(at) = sign.timestamp.or(self.latest) else {
-                continue;
-            };
-            let last = absence::Match {
-                file_id: self.file_id.clone(),
-                source: self.source.name.to_string(),
-                path: self.path.to_string(),
-                offset: sign.offset,
-                end_offset: sign.end_offset,
-                at,
-            };
-            self.across.matched(&sign.rule, sign.since.unwrap_or(at), last);
-        }
-    }
-
-    fn compose(&self, found: Exceptional, at: jiff::Timestamp) -> Alert {
-        let origin = Origin {
-            source: &self.source.name,
-            path: &self.path,
-            file_id: &self.file_id,
-            labels: &self.source.labels,
+            None => match Reading::open(input, self.plan, part).map_err(Interrupted::Reading)? {
+                Some((head, reading)) => {
+                    under_way
+                        .visit
+                        .get_or_insert_with(|| Visit::new(input, self.plan, head));
+                    (Box::new(reading), 0)
+                }
+                None => {
+                    under_way.skipped = true;
+                    return Ok(());
+                }
+            },
         };
-        let mut alert = self.plan.composer.compose(found, origin, self.plan.now);
-        (alert.first_seen, alert.last_seen) = (at, at);
-        alert
+        let source = &self.plan.source_of(&input.place).name;
+        let mut number = 0;
+        loop {
+            let known = self.across.novelty.known(source);
+            let Some(pass) = reading.next(known).map_err(Interrupted::Reading)? else {
+                break;
+            };
+            if number >= done {
+                self.take(under_way, pass, shift, Reader::Here, publish)?;
+            }
+            number += 1;
+        }
+        let pass = reading.finish(input).map_err(Interrupted::Reading)?;
+        self.take(under_way, pass, shift, Reader::Here, publish)?;
+        under_way.before = Some((reading, shift));
+        Ok(())
     }
 
-    fn neighbours_stamp(&self, lines: &[String]) -> Option<jiff::Timestamp> {
-        let mut settings = self.settings.clone();
-        // They have been decoded.
-        settings.encodings = vec![encoding_rs::UTF_8];
-        self.latest_in(settings, lines.join("\n").as_bytes())
-    }
-
-    fn last_stamp(&self, tail: &[u8]) -> Option<jiff::Timestamp> {
-        self.latest_in(self.settings.clone(), tail)
-    }
-
-    /// The latest time stamp within a few lines.
-    fn latest_in(&self, settings: record::Settings, lines: &[u8]) -> Option<jiff::Timestamp> {
-        let nobody = Arc::new(Analyzers::new(&crate::analyzer::Settings::default(), "", None, 0, 0));
-        let mut latest = None;
-        let mut see = |seen: Seen<'_>| {
-            latest = latest.max(match seen {
-                Seen::Exceptional(found) | Seen::Unfamiliar(found) => found.details.timestamp,
-                Seen::Unremarkable { details, .. } => details().timestamp,
-                Seen::Skipped(_) => None,
-            });
+    /// Takes a chunk. False: its reader, who was ahead, missed what it would have asked for, had it known what is known.
+    fn take(
+        &mut self,
+        under_way: &mut UnderWay<'a>,
+        mut pass: Pass,
+        shift: u64,
+        reader: Reader,
+        publish: Publish<'_>,
+    ) -> Result<bool, Interrupted> {
+        let Some(visit) = &mut under_way.visit else {
+            return Ok(true);
         };
-        let newline = limits_of(&settings).newline;
-        let mut stream = Stream::new(nobody, settings, &from_beginning(&self.format));
-        stream.feed(&chunk_of(lines.to_vec(), newline, 0, false), 0, self.now, &mut see);
-        stream.close_all(&mut see);
-        latest
-    }
-
-    fn check(&mut self) -> Result<(), Interrupted> {
-        self.failed
-            .take()
-            .map_or(Ok(()), |error| Err(Interrupted::Writing(error)))
+        let generation = self.across.novelty.generation(visit.source());
+        let forgotten = pass.generation.is_some_and(|known| known != generation);
+        if reader == Reader::Ahead && (forgotten || pass.counts.left_out > 0) {
+            return Ok(false);
+        }
+        pass.shift_lines(shift);
+        if let Some(known) = visit.take(pass, self.across, self.sink)? {
+            publish(visit.source(), known);
+        }
+        Ok(true)
     }
 }
 

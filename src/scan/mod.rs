@@ -6,6 +6,7 @@
 
 pub mod across;
 pub mod chunks;
+mod crew;
 pub mod drive;
 pub mod html;
 pub mod input;
@@ -13,18 +14,22 @@ pub mod json;
 pub mod novelty;
 pub mod plan;
 pub mod progress;
+pub mod reading;
 pub mod report;
 pub mod terminal;
 pub mod text;
+pub mod unit;
+pub mod visit;
 
 pub use crate::cli::ScanOptions;
 pub use terminal::Terminal;
 
+use crate::alert::Alert;
 use crate::config;
 use crate::record::Level;
 use across::Across;
 use anyhow::Context;
-use drive::{Interrupted, Item};
+use drive::FileTotals;
 use input::{Input, InputPlace, Trouble};
 use novelty::{Novelty, Shown};
 use plan::Plan;
@@ -34,6 +39,8 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::MetadataExt;
 use std::time::Instant;
+use unit::Cut;
+use visit::Item;
 
 /// Results are written in pieces of this size.
 const WRITE_BUFFER_BYTES: usize = 64 * 1024;
@@ -106,19 +113,17 @@ pub fn run(
         told: 0,
         worst: None,
         streaming: false,
+        troubles: found.troubles,
     };
-    let mut troubles = found.troubles;
-    let named = troubles.iter().any(|trouble| trouble.named);
-    let written = scan.read_all(&plan, &found.inputs, &mut troubles);
+    let written = scan.read_all(&plan, &found.inputs);
     let written = written.and_then(|()| scan.tell(&settings.alert.zone, terminal, page));
     let outcome = Outcome {
         exceptional: scan.told,
         fail_on_reached: options.fail_on.is_some_and(|level| scan.worst >= Some(level)),
-        incomplete: named
-            || troubles.iter().any(|trouble| trouble.named)
-            || scan.totals.files == 0 && !troubles.is_empty(),
+        incomplete: scan.troubles.iter().any(|trouble| trouble.named)
+            || scan.totals.files == 0 && !scan.troubles.is_empty(),
     };
-    let told = written.and_then(|()| scan.tell_troubles(&troubles));
+    let told = written.and_then(|()| scan.tell_troubles());
     match told {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("writing the results"),
         Ok(()) | Err(_) => Ok(outcome),
@@ -151,30 +156,50 @@ struct Scan<'a> {
     worst: Option<Level>,
     /// Standard input is being read: somebody may wait for each line.
     streaming: bool,
+    /// What could not be read.
+    troubles: Vec<Trouble>,
 }
 
 impl Scan<'_> {
-    /// Reads all inputs one after the other. Files that cannot be read become troubles.
-    fn read_all(&mut self, plan: &Plan, inputs: &[Input], troubles: &mut Vec<Trouble>) -> io::Result<()> {
+    /// Reads all inputs. Files that cannot be read become troubles.
+    fn read_all(&mut self, plan: &Plan, inputs: &[Input]) -> io::Result<()> {
         let started = Instant::now();
         let mut across = Across::new(&plan.rules, Novelty::new(plan.novelty.clone()));
-        for input in inputs {
-            self.streaming = input.place == InputPlace::Stdin;
-            match drive::scan(input, plan, &mut across, self) {
-                Ok(totals) if totals.skipped => self.totals.skipped_files += 1,
-                Ok(totals) => self.totals.add(&totals),
-                Err(Interrupted::Writing(error)) => return Err(error),
-                Err(Interrupted::Reading(error)) => troubles.push(input.trouble(&error)),
-            }
-            self.progress.file_done(input.size_bytes);
-        }
+        let readers = self.options.threads.unwrap_or_else(crew::readers);
+        drive::scan(inputs, plan, readers, Cut::default(), &mut across, self)?;
         self.shown = across.novelty.shown();
         for alert in across.absences(plan) {
-            drive::Sink::take(self, Item::Exceptional(Box::new(alert)))?;
+            self.note(alert.severity);
+            if self.reports() {
+                self.report.add(&alert);
+            }
+            if self.options.json {
+                self.write(&alert)?;
+            }
         }
         self.totals.seconds = started.elapsed().as_secs_f64();
         self.progress.clear(self.err)
     }
+
+    /// One more is exceptional.
+    fn note(&mut self, severity: Level) {
+        self.told += 1;
+        self.worst = self.worst.max(Some(severity));
+    }
+
+    /// Something is told at the end.
+    fn reports(&self) -> bool {
+        !self.options.json || self.options.html.is_some()
+    }
+
+    fn write(&mut self, alert: &Alert) -> io::Result<()> {
+        if self.options.all {
+            json::write_marked(&mut self.out, alert)
+        } else {
+            json::write(&mut self.out, alert)
+        }
+    }
+
     /// What is told at the end: the text form and the page.
     fn tell(&mut self, zone: &jiff::tz::TimeZone, terminal: Terminal, page: Option<File>) -> io::Result<()> {
         let Some((file, path)) = page.zip(self.options.html.as_ref()) else {
@@ -200,7 +225,8 @@ impl Scan<'_> {
         self.out.flush()
     }
 
-    fn tell_troubles(&mut self, troubles: &[Trouble]) -> io::Result<()> {
+    fn tell_troubles(&mut self) -> io::Result<()> {
+        let troubles = &self.troubles;
         for trouble in troubles.iter().take(TROUBLES_MAX) {
             writeln!(self.err, "{}: {}", trouble.path, trouble.what)?;
         }
@@ -223,20 +249,30 @@ impl Scan<'_> {
 }
 
 impl drive::Sink for Scan<'_> {
-    fn take(&mut self, item: Item) -> io::Result<()> {
-        let alert = match &item {
-            Item::Exceptional(alert) => alert,
-            Item::Unremarkable(alert) => return json::write_unremarkable(&mut self.out, alert),
-        };
-        self.told += 1;
-        self.worst = self.worst.max(Some(alert.severity));
-        if !self.options.json || self.options.html.is_some() {
-            self.report.add(alert);
+    fn begins(&mut self, input: &Input) {
+        self.streaming = input.place == InputPlace::Stdin;
+    }
+
+    fn ended(&mut self, input: &Input, read: io::Result<FileTotals>) {
+        match read {
+            Ok(totals) if totals.skipped => self.totals.skipped_files += 1,
+            Ok(totals) => self.totals.add(&totals),
+            Err(error) => self.troubles.push(input.trouble(&error)),
         }
-        match (self.options.json, self.options.all) {
-            (true, true) => json::write_marked(&mut self.out, alert),
-            (true, false) => json::write(&mut self.out, alert),
-            (false, _) => Ok(()),
+        self.progress.file_done(input.size_bytes);
+    }
+
+    fn take(&mut self, item: Item<'_>) -> io::Result<()> {
+        if !item.exceptional {
+            return json::write_unremarkable(&mut self.out, &item.into_alert());
+        }
+        self.note(item.severity());
+        if self.reports() {
+            self.report.count(&item.sighting(), || Box::new(item.compose()));
+        }
+        match self.options.json {
+            true => self.write(&item.into_alert()),
+            false => Ok(()),
         }
     }
 

@@ -34,6 +34,8 @@ struct Source {
     familiar: Familiar,
     examples: HashMap<u32, Example>,
     records: u64,
+    /// Records that were weighed of the current chunk.
+    weighed: usize,
 }
 
 /// The first record of a template.
@@ -87,6 +89,23 @@ impl Novelty {
             .then(|| self.sources.entry(source.clone()).or_default().familiar.known())
     }
 
+    /// Whether a record is to be weighed: its mask is unknown still, and there is room.
+    pub fn asks_for(&self, source: &Arc<str>, found: &Exceptional) -> bool {
+        let own = self.sources.get(source);
+        let unknown = |own: &Source| {
+            let known = own.familiar.known();
+            own.weighed < known.room() && found.unknown_mask.is_some_and(|unknown| !known.knows(unknown.hash))
+        };
+        own.is_none_or(unknown)
+    }
+
+    /// Of what is known of a source: see [`Known::generation`].
+    pub fn generation(&self, source: &Arc<str>) -> u64 {
+        self.sources
+            .get(source)
+            .map_or(0, |own| own.familiar.known().generation())
+    }
+
     /// Adds what is new about a record whose mask nobody knew. False: nobody finds anything in it. What is kept of it to be
     /// shown is redacted.
     pub fn weigh(
@@ -98,10 +117,12 @@ impl Novelty {
         redactor: &Redactor,
     ) -> bool {
         let is_found = !found.findings.is_empty();
-        let Some(unknown) = found.unknown_mask else {
+        let unknown = found.unknown_mask.filter(|_| self.asks_for(source, found));
+        let Some(unknown) = unknown else {
             return is_found;
         };
         let own = self.sources.entry(source.clone()).or_default();
+        own.weighed += 1;
         let newcomer = Newcomer {
             unknown,
             mask: &found.template,
@@ -148,6 +169,7 @@ impl Novelty {
     pub fn count(&mut self, source: &Arc<str>, counts: &Counts, at: jiff::Timestamp) -> Option<Arc<Known>> {
         let own = self.sources.get_mut(source)?;
         own.records += counts.records;
+        own.weighed = 0;
         let ms = at.as_millisecond();
         let at = At {
             arrived_ms: ms,

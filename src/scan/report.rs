@@ -60,6 +60,20 @@ impl Span {
     }
 }
 
+/// What is counted of an exceptional record.
+#[derive(Debug, Clone, Copy)]
+pub struct Sighting<'a> {
+    pub severity: Level,
+    pub fingerprint: &'a str,
+    /// As it may be shown.
+    pub path: &'a str,
+    pub first_line: Option<u64>,
+    /// First and last seen.
+    pub at: (jiff::Timestamp, jiff::Timestamp),
+    /// It has no time of its own.
+    pub time_guessed: bool,
+}
+
 /// All records of one fingerprint.
 #[derive(Debug, Clone)]
 pub struct Group {
@@ -99,28 +113,47 @@ pub struct Report {
 }
 
 impl Report {
-    /// Counts one exceptional record.
-    pub fn add(&mut self, alert: &Alert) {
-        self.counts[alert.severity as usize] += 1;
-        let file = self.file_number(alert);
-        let Some(number) = self.group_number(alert) else {
-            self.ungrouped += 1;
-            return;
+    /// Counts one exceptional record, which `compose` makes an alert of where a sample is wanted.
+    pub fn count(&mut self, seen: &Sighting<'_>, compose: impl FnOnce() -> Box<Alert>) {
+        self.counts[seen.severity as usize] += 1;
+        let file = self.file_number(seen.path);
+        let group = match self.by_fingerprint.get(seen.fingerprint) {
+            Some(&number) if seen.severity > self.groups[number].severity => {
+                let group = &mut self.groups[number];
+                group.severity = seen.severity;
+                (group.sample, group.sample_lines_cut) = sample(compose());
+                group
+            }
+            Some(&number) => &mut self.groups[number],
+            None if self.groups.len() >= GROUPS_MAX => {
+                self.ungrouped += 1;
+                return;
+            }
+            None => self.new_group(seen, compose()),
         };
-        let group = &mut self.groups[number];
         group.count += 1;
-        group.first = group.first.min(alert.first_seen);
-        group.last = group.last.max(alert.last_seen);
-        group.times_guessed |= alert.timestamp.is_none();
-        if alert.severity > group.severity {
-            group.severity = alert.severity;
-            (group.sample, group.sample_lines_cut) = sample(alert);
-        }
+        group.first = group.first.min(seen.at.0);
+        group.last = group.last.max(seen.at.1);
+        group.times_guessed |= seen.time_guessed;
         if group.places.len() < PLACES_MAX || group.places.contains_key(&file) {
-            let line = alert.source.as_ref().and_then(|source| source.first_line);
-            group.places.entry(file).or_insert((line, 0)).1 += 1;
+            group.places.entry(file).or_insert((seen.first_line, 0)).1 += 1;
         }
-        self.timeline.add(alert.first_seen, number, file);
+        let number = group.number;
+        self.timeline.add(seen.at.0, number, file);
+    }
+
+    /// Counts what is an alert already.
+    pub fn add(&mut self, alert: &Alert) {
+        let source = alert.source.as_ref();
+        let seen = Sighting {
+            severity: alert.severity,
+            fingerprint: &alert.fingerprint,
+            path: source.map_or("", |source| &source.path),
+            first_line: source.and_then(|source| source.first_line),
+            at: (alert.first_seen, alert.last_seen),
+            time_guessed: alert.timestamp.is_none(),
+        };
+        self.count(&seen, || Box::new(alert.clone()));
     }
 
     pub fn exceptional(&self) -> u64 {
@@ -142,8 +175,7 @@ impl Report {
         &self.files[file]
     }
 
-    fn file_number(&mut self, alert: &Alert) -> usize {
-        let path = alert.source.as_ref().map_or("", |source| source.path.as_str());
+    fn file_number(&mut self, path: &str) -> usize {
         if let Some(&number) = self.by_path.get(path) {
             return number;
         }
@@ -152,44 +184,38 @@ impl Report {
         self.files.len() - 1
     }
 
-    fn group_number(&mut self, alert: &Alert) -> Option<usize> {
-        if let Some(&number) = self.by_fingerprint.get(&alert.fingerprint) {
-            return Some(number);
-        }
+    fn new_group(&mut self, seen: &Sighting<'_>, alert: Box<Alert>) -> &mut Group {
         let number = self.groups.len();
-        if number >= GROUPS_MAX {
-            return None;
-        }
         let (sample, sample_lines_cut) = sample(alert);
-        self.by_fingerprint.insert(alert.fingerprint.clone(), number);
+        self.by_fingerprint.insert(seen.fingerprint.to_owned(), number);
         self.groups.push(Group {
             number,
-            severity: alert.severity,
+            severity: seen.severity,
             count: 0,
-            first: alert.first_seen,
-            last: alert.last_seen,
+            first: seen.at.0,
+            last: seen.at.1,
             sample,
             sample_lines_cut,
             places: BTreeMap::new(),
             times_guessed: false,
         });
-        Some(number)
+        &mut self.groups[number]
     }
 }
 
-/// A copy of the alert that stays small, and the number of lines that were cut off.
-fn sample(alert: &Alert) -> (Box<Alert>, usize) {
-    let mut small = Box::new(alert.clone());
+/// The alert made small, and the number of lines that were cut off.
+fn sample(mut alert: Box<Alert>) -> (Box<Alert>, usize) {
     let mut cut = 0;
-    for text in [&mut small.text, &mut small.message].into_iter().flatten() {
+    for text in [&mut alert.text, &mut alert.message].into_iter().flatten() {
         if text.len() > SAMPLE_MAX_BYTES {
             let end = char_boundary(text, SAMPLE_MAX_BYTES);
             cut = cut.max(text[end..].matches('\n').count());
             text.truncate(end);
+            text.shrink_to_fit();
         }
     }
-    small.title.truncate(char_boundary(&small.title, SAMPLE_MAX_BYTES));
-    (small, cut)
+    alert.title.truncate(char_boundary(&alert.title, SAMPLE_MAX_BYTES));
+    (alert, cut)
 }
 
 /// The last border between characters at or before `at`.

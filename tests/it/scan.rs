@@ -373,3 +373,48 @@ fn the_same_findings_have_the_same_ids_on_every_run() {
     let ids = || column(&objects(&scan(&["--json", &samples()])), "id").join(" ");
     assert_eq!(ids(), ids());
 }
+
+/// Parts of a large file are read at once; a trace over the border of two is whole, and numbers of lines are true.
+#[test]
+fn what_is_found_in_a_large_file_does_not_depend_on_the_threads() {
+    let folder = folder(&[]);
+    let mut log = String::with_capacity(21 << 20);
+    while log.len() < 20 << 20 {
+        let n = log.len();
+        log.push_str(&format!(
+            "2026-11-23 06:{:02}:{:02} INFO served page {n} to customer {}\n",
+            n / 60 % 60,
+            n % 60,
+            "x".repeat(n % 300)
+        ));
+        if n % 41 == 0 {
+            let frames = "\tat com.shop.Pool.take(Pool.java:7)\n".repeat(n % 60);
+            log.push_str(&format!(
+                "2026-11-23 06:00:00 ERROR pool {n}\njava.lang.IllegalStateException: {n}\n{frames}"
+            ));
+        }
+    }
+    fs::write(folder.path().join("app.log"), &log).expect("a log");
+    let by = |threads: &str| {
+        let mut found = objects(&scan_in(folder.path(), &["--json", "-j", threads, "app.log"], None));
+        // When it was scanned.
+        let alerts = found.iter_mut().filter_map(Value::as_object_mut);
+        alerts.for_each(|alert| drop(alert.remove("observed_at")));
+        found
+    };
+    let (found, many) = (by("1"), by("5"));
+    for (alert, other) in found.iter().zip(&many) {
+        assert_eq!(alert, other);
+    }
+    assert_eq!(found.len(), many.len());
+    let expected = log.lines().filter(|line| line.contains(" ERROR ")).count();
+    assert_eq!(found.len(), expected);
+    for alert in found {
+        let line = alert["source"]["first_line"].as_u64().expect("a number") as usize;
+        let offset = alert["source"]["offset"].as_u64().expect("a number") as usize;
+        assert_eq!(log[..offset].lines().count() + 1, line);
+        if offset > (1 << 20) {
+            break;
+        }
+    }
+}

@@ -92,7 +92,7 @@ fn shorten(bytes: &mut Cow<'_, [u8]>, max_bytes: usize) {
 }
 
 /// The lines of one stream that are not handed on yet.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Open {
     pub stream: u64,
     pub touched_ms: u64,
@@ -135,6 +135,19 @@ impl Open {
         self.after_head = false;
         self.push(seen);
         self.sure = 1;
+    }
+
+    /// The same with lines numbered from `line` on, downwards.
+    pub fn numbered_from(&self, line: u64) -> Self {
+        let mut open = self.clone();
+        for (mark, ..) in &mut open.lines {
+            mark.number = line.wrapping_sub(mark.number);
+            mark.last_number = line.wrapping_sub(mark.last_number);
+        }
+        for (_, number) in &mut open.pieces {
+            *number = line.wrapping_sub(*number);
+        }
+        open
     }
 
     pub fn set_stamped(&mut self, stamped: bool) {

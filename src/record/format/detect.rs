@@ -71,6 +71,12 @@ impl Detector {
         self.current.unwrap_or(Form::Plain)
     }
 
+    /// All that what it says from here on depends on.
+    pub fn standing(&self) -> String {
+        let other = (self.in_a_row > 0).then_some(self.other);
+        format!("{:?} {other:?} {}", self.current, self.in_a_row)
+    }
+
     /// How the form of the file bears on a line that may be syslog.
     pub fn syslog_strictness(&self) -> Strictness {
         match self.current {

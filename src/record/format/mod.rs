@@ -237,6 +237,11 @@ impl LineReader {
         }
     }
 
+    /// What was learned of the file, to be compared.
+    pub fn standing(&self) -> String {
+        self.detector.standing()
+    }
+
     /// Lines that did not parse in the format in use, since the last call.
     pub fn take_unparsed(&mut self) -> u64 {
         std::mem::take(&mut self.unparsed)

@@ -1,22 +1,32 @@
-use super::super::chunks::CHUNK_BYTES;
-use super::super::novelty::Novelty;
+use super::super::chunks::{CHUNK_BYTES, Chunks};
+use super::super::input::InputPlace;
+use super::super::novelty::{Novelty, Shown};
 use super::*;
+use crate::alert::Alert;
 use crate::collector::lines::{Limits, Newline};
 use crate::scan::ScanOptions;
-use std::io::Write;
+use proptest::prelude::*;
+use std::io::{Read, Write};
 
 #[derive(Default)]
 struct Kept {
-    items: Vec<Item>,
+    items: Vec<Alert>,
     full_after: Option<usize>,
+    totals: Vec<FileTotals>,
 }
 
 impl Sink for Kept {
-    fn take(&mut self, item: Item) -> io::Result<()> {
+    fn begins(&mut self, _input: &Input) {}
+
+    fn ended(&mut self, _input: &Input, read: io::Result<FileTotals>) {
+        self.totals.push(read.unwrap());
+    }
+
+    fn take(&mut self, item: Item<'_>) -> io::Result<()> {
         if self.full_after == Some(self.items.len()) {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        self.items.push(item);
+        self.items.push(item.into_alert());
         Ok(())
     }
 
@@ -31,6 +41,12 @@ fn plan(options: &ScanOptions) -> Plan {
 
 fn nothing_new() -> Across {
     Across::new(&[], Novelty::new(crate::alert::novelty::Settings::default()))
+}
+
+/// One input, by one reader.
+fn read(input: &Input, options: &ScanOptions, kept: &mut Kept) -> io::Result<()> {
+    let input = std::slice::from_ref(input);
+    scan(input, &plan(options), 1, Cut::default(), &mut nothing_new(), kept)
 }
 
 fn input(bytes: &[u8]) -> (tempfile::NamedTempFile, Input) {
@@ -54,9 +70,8 @@ fn all(bytes: &[u8]) -> (FileTotals, Vec<(u64, u64, u64, String)>) {
     };
     let (_file, input) = input(bytes);
     let mut kept = Kept::default();
-    let totals = scan(&input, &plan(&options), &mut nothing_new(), &mut kept).unwrap();
-    let record = |item: &Item| {
-        let (Item::Exceptional(alert) | Item::Unremarkable(alert)) = item;
+    read(&input, &options, &mut kept).unwrap();
+    let record = |alert: &Alert| {
         let source = alert.source.clone().unwrap();
         (
             source.first_line.unwrap(),
@@ -65,7 +80,7 @@ fn all(bytes: &[u8]) -> (FileTotals, Vec<(u64, u64, u64, String)>) {
             alert.text.clone().unwrap(),
         )
     };
-    (totals, kept.items.iter().map(record).collect())
+    (kept.totals[0], kept.items.iter().map(record).collect())
 }
 
 #[test]
@@ -151,8 +166,8 @@ fn who_no_longer_listens_ends_the_scan() {
         full_after: Some(3),
         ..Kept::default()
     };
-    let end = scan(&input, &plan(&options), &mut nothing_new(), &mut kept);
-    assert!(matches!(end, Err(Interrupted::Writing(_))), "{end:?}");
+    let end = read(&input, &options, &mut kept);
+    assert_eq!(end.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     assert_eq!(kept.items.len(), 3);
 }
 
@@ -160,23 +175,16 @@ fn who_no_longer_listens_ends_the_scan() {
 fn a_file_without_text_is_left_alone_unless_it_was_named() {
     let (_file, mut input) = input(b"\x7fELF\x02\x01\x01\0\0\0\0");
     input.named = false;
-    let totals = scan(
-        &input,
-        &plan(&ScanOptions::default()),
-        &mut nothing_new(),
-        &mut Kept::default(),
-    )
-    .unwrap();
-    assert!(totals.skipped);
+    let mut kept = Kept::default();
+    read(&input, &ScanOptions::default(), &mut kept).unwrap();
     input.named = true;
-    let totals = scan(
-        &input,
-        &plan(&ScanOptions::default()),
-        &mut nothing_new(),
-        &mut Kept::default(),
-    )
-    .unwrap();
-    assert_eq!((totals.skipped, totals.bytes), (false, 11));
+    read(&input, &ScanOptions::default(), &mut kept).unwrap();
+    let totals: Vec<(bool, u64)> = kept
+        .totals
+        .iter()
+        .map(|totals| (totals.skipped, totals.bytes))
+        .collect();
+    assert_eq!(totals, [(true, 0), (false, 11)]);
 }
 
 #[test]
@@ -210,4 +218,70 @@ fn records_of_interleaved_streams_come_in_the_order_of_their_first_lines() {
     let (_, records) = all(log.as_bytes());
     let first_lines: Vec<_> = records.iter().map(|record| record.0).collect();
     assert_eq!(first_lines, [1, 2, 4, 5, 7]);
+}
+
+/// What a few lines of some log look like. Five of them fit into the history that context is cut out of, wherever a chunk
+/// ends.
+fn lines(kind: usize, n: usize) -> String {
+    let stamp = format!("2026-11-23 06:{:02}:{:02}", n / 60 % 60, n % 60);
+    let word: String = (0..5)
+        .map(|at| char::from(b'a' + (n * 7 + at * n) as u8 % 26))
+        .collect();
+    match kind {
+        0..=4 => format!("{stamp} INFO took {n} ms\n"),
+        5 => format!("{stamp} WARN queue {word} is full\n"),
+        6 => format!(
+            "{stamp} ERROR java.lang.IllegalStateException: pool {n}\n{}",
+            "\tat com.shop.Pool.take(Pool.java:7)\n".repeat(n % 9)
+        ),
+        7 => format!("Nov 23 06:00:{:02} host sshd[{}]: Accepted {word}\n", n % 60, n % 3),
+        8 => format!("Nov 23 06:00:{:02} host kernel: Oops {n}\n", n % 60),
+        9 => format!("{{\"ts\":\"{stamp}\",\"level\":\"error\",\"msg\":\"{word} failed\"}}\n"),
+        10 => format!("{word} without a stamp\n"),
+        11 => format!("{stamp} INFO user {word} came {}\n", "x".repeat(n % 700)),
+        12 => "Traceback (most recent call last):\n  File \"a.py\", line 7, in f\nValueError: no\n".to_owned(),
+        13 => format!("{stamp} ERROR {}\n", "long ".repeat(n % 200)),
+        _ => "\n".to_owned(),
+    }
+}
+
+/// Everything that a scan of these files tells, by so many readers.
+fn told(
+    files: &[(tempfile::NamedTempFile, Input)],
+    readers: usize,
+    cut: Cut,
+    novelty: bool,
+) -> (Vec<String>, Vec<FileTotals>, Shown) {
+    let inputs: Vec<Input> = files.iter().map(|(_, input)| input.clone()).collect();
+    let mut plan = plan(&ScanOptions::default());
+    plan.novelty.enabled = novelty;
+    let mut across = Across::new(&[], Novelty::new(plan.novelty.clone()));
+    let mut kept = Kept::default();
+    scan(&inputs, &plan, readers, cut, &mut across, &mut kept).unwrap();
+    let items = kept.items.iter().map(|alert| serde_json::to_string(alert).unwrap());
+    (items.collect(), kept.totals, across.novelty.shown())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn what_is_found_depends_neither_on_the_number_of_readers_nor_on_parts(
+        logs in prop::collection::vec(prop::collection::vec((0..15_usize, 0..3000_usize), 1..200), 1..4),
+        part_bytes in 500..9000_u64,
+        ahead_bytes in 0..4000_u64,
+    ) {
+        let files: Vec<_> = logs
+            .iter()
+            .map(|log| input(log.iter().map(|(kind, n)| lines(*kind, *n)).collect::<String>().as_bytes()))
+            .collect();
+        let cut = Cut { part_bytes, ahead_bytes };
+        let one = told(&files, 1, cut, true);
+        prop_assert_eq!(&told(&files, 4, cut, true), &one);
+        // Times are looked for in the first lines of the first part.
+        let sizes = |totals: &[FileTotals]| totals.iter().map(|t| (t.lines, t.bytes)).collect::<Vec<_>>();
+        let (whole, parts) = (told(&files, 1, Cut::default(), false), told(&files, 3, cut, false));
+        prop_assert_eq!(parts.0, whole.0);
+        prop_assert_eq!(sizes(&parts.1), sizes(&whole.1));
+    }
 }
