@@ -69,8 +69,9 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 pub(super) fn lines_backwards(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    // One newline is one line, an empty one.
     let empty = bytes.is_empty();
+    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     bytes.rsplit(|&byte| byte == b'\n').filter(move |_| !empty)
 }
 

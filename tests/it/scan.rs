@@ -387,7 +387,7 @@ fn what_is_found_in_a_large_file_does_not_depend_on_the_threads() {
             n % 60,
             "x".repeat(n % 300)
         ));
-        if n % 41 == 0 {
+        if n.is_multiple_of(41) {
             let frames = "\tat com.shop.Pool.take(Pool.java:7)\n".repeat(n % 60);
             log.push_str(&format!(
                 "2026-11-23 06:00:00 ERROR pool {n}\njava.lang.IllegalStateException: {n}\n{frames}"
