@@ -15,6 +15,7 @@ mod judging;
 mod novelty;
 mod opening;
 mod own_news;
+mod patience;
 mod pending;
 mod recent;
 mod reload;
@@ -59,11 +60,6 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use watching::Watching;
 
-/// Commits of checkpoints alone wait so long for company: flash wears by the write. What is read again after a kill is
-/// bounded by it, and was found to hold nothing.
-const CHECKPOINT_AGE_MAX: Duration = Duration::from_secs(5);
-/// … and so long after the last commit: a log that is written to all day would cost 200 MB of flash a day otherwise.
-const CHECKPOINT_PAUSE: Duration = Duration::from_secs(30);
 /// One transaction takes at most so many batches: an upper bound for memory and for the time to the first delivery.
 const BATCHES_PER_COMMIT_MAX: usize = 32;
 /// … or so many bytes of alerts.
@@ -461,14 +457,18 @@ impl Keeper {
         }
         self.take_signs(file, signs, observed_at);
         let Some(known) = self.files.get_mut(&file) else { return };
-        known.checkpoint.resume = resume;
+        let before = std::mem::replace(&mut known.checkpoint.resume, resume).committed_to;
+        let read_bytes = known.checkpoint.resume.committed_to.saturating_sub(before);
         known.checkpoint.updated_ms = observed_at.as_millisecond();
         known.lag_bytes = lag_bytes;
         if !is_first {
             known.unread_since = None;
         }
         known.closed = closed;
-        self.pending.touch(file);
+        match is_first || closed || read_bytes == 0 {
+            true => self.pending.touch(file),
+            false => self.pending.read_on(file, read_bytes),
+        }
     }
 
     fn ring_all(&self) {

@@ -1,9 +1,9 @@
 //! What the next transaction will write, and the writing of it.
 
+use super::patience::Patience;
 use super::silences::write_silences;
 use super::{
-    CHECKPOINT_AGE_MAX, CHECKPOINT_PAUSE, COMMIT_RETRY, File, FileKey, Keeper, Mark, Now, Outcome, Queue, WhenFull,
-    checkpoints, groups, outbox, status,
+    COMMIT_RETRY, File, FileKey, Keeper, Mark, Now, Outcome, Queue, WhenFull, checkpoints, groups, outbox, status,
 };
 use crate::alert::Alert;
 use crate::alert::book::{Group, Key};
@@ -75,8 +75,8 @@ pub struct Pending {
     files: BTreeSet<FileKey>,
     /// Files whose state nobody will need again.
     forgotten: Vec<Row>,
-    /// When the oldest checkpoint or life that waits for company was touched.
-    waiting_since: Option<Instant>,
+    /// What waits for company.
+    patience: Patience,
     pub checkpoints_due: bool,
     /// Something new waits for the judge: it is to hear of it soon.
     pub judge_waits: bool,
@@ -137,17 +137,23 @@ impl Pending {
 
     pub fn touch(&mut self, file: FileKey) {
         self.files.insert(file);
-        self.waiting_since.get_or_insert_with(Instant::now);
+        self.patience.touch();
+    }
+
+    /// A known file was read on, and nothing was found.
+    pub fn read_on(&mut self, file: FileKey, bytes: u64) {
+        self.files.insert(file);
+        self.patience.read_on(bytes);
     }
 
     pub fn forget(&mut self, row: Row) {
         self.forgotten.push(row);
-        self.waiting_since.get_or_insert_with(Instant::now);
+        self.patience.touch();
     }
 
     /// A group's life has changed: the book knows which.
     pub fn note_life(&mut self) {
-        self.waiting_since.get_or_insert_with(Instant::now);
+        self.patience.touch();
     }
 
     /// The message that was said first of a group, also if it waits for its commit.
@@ -177,12 +183,7 @@ impl Pending {
             MARKS_MAX.. => Duration::ZERO,
             _ => MARKS_AGE_MAX.saturating_sub(since.elapsed()),
         });
-        let paused = self.committed_at.map_or(CHECKPOINT_PAUSE, |at| at.elapsed());
-        let checkpoints = self.waiting_since.map(|since| {
-            let waited = since.elapsed();
-            (CHECKPOINT_AGE_MAX.saturating_sub(waited)).max(CHECKPOINT_PAUSE.saturating_sub(paused))
-        });
-        marks.into_iter().chain(checkpoints).min()
+        marks.into_iter().chain(self.patience.due_in(self.committed_at)).min()
     }
 }
 
