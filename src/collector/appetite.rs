@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Findings of one chunk: some MB with their context.
 const FINDINGS_WANTED: usize = 256;
 const CHUNK_MIN_BYTES: usize = 8 * 1024;
+/// Before anything is known: some chunks are on their way before the first is digested.
+const CHUNK_FIRST_BYTES: usize = 32 * 1024;
 /// What one step reads at most, unless a single line may be longer.
 pub const CHUNK_MAX_BYTES: usize = 256 * 1024;
 
@@ -21,7 +23,7 @@ pub struct Appetite {
 impl Default for Appetite {
     fn default() -> Self {
         Self {
-            chunk_bytes: AtomicUsize::new(CHUNK_MAX_BYTES),
+            chunk_bytes: AtomicUsize::new(CHUNK_FIRST_BYTES),
         }
     }
 }
@@ -55,6 +57,10 @@ mod tests {
     #[test]
     fn chunks_shrink_where_all_is_found_and_grow_again_where_nothing_is() {
         let appetite = Appetite::default();
+        for _ in 0..3 {
+            appetite.digested(appetite.chunk_bytes(), 0);
+        }
+        assert_eq!(appetite.chunk_bytes(), CHUNK_MAX_BYTES);
         appetite.digested(CHUNK_MAX_BYTES, 4096);
         assert_eq!(appetite.chunk_bytes(), 16 * 1024);
         appetite.digested(16 * 1024, 256);

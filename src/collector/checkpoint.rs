@@ -80,4 +80,28 @@ pub struct Identity {
     pub tail_hash: u64,
     pub tail_len: u32,
     pub tail_end: u64,
+    /// The same of the ends of a few chunks before, oldest first: a copy may have been made there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Tail>,
+}
+
+/// The hash of the `len` bytes before `end`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(u64, u32, u64)", into = "(u64, u32, u64)")]
+pub struct Tail {
+    pub end: u64,
+    pub len: u32,
+    pub hash: u64,
+}
+
+impl From<(u64, u32, u64)> for Tail {
+    fn from((end, len, hash): (u64, u32, u64)) -> Self {
+        Self { end, len, hash }
+    }
+}
+
+impl From<Tail> for (u64, u32, u64) {
+    fn from(Tail { end, len, hash }: Tail) -> Self {
+        (end, len, hash)
+    }
 }

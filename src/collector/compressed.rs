@@ -13,7 +13,7 @@ use super::origin::fresh;
 use super::past::{Past, Recognised};
 use super::suspects::{Kind, Suspect, Verdict};
 use super::tracked::Refusal;
-use super::{Event, FileKey, FileState, Identity, Row};
+use super::{Event, FileKey, FileState, Row, Tail};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -21,16 +21,20 @@ use std::time::Instant;
 
 /// First bytes that tell a compression.
 pub const MAGIC_BYTES: usize = 6;
+/// Up to this size it is tried early whether an archive is whole: it is if it can be decompressed to its end.
+const EARLY_MAX_BYTES: u64 = 8 * 1024 * 1024;
 /// So much is decompressed in one step: about 20 ms.
 const STEP_BYTES: usize = 4 * 1024 * 1024;
 
 /// An archive on its way to be compared with what was read.
 pub struct Proof {
     archive: Archive,
-    candidates: Vec<(Whose, Identity)>,
+    candidates: Vec<(Whose, Tail)>,
     same: Vec<Whose>,
     /// All of it was decompressed: so many bytes.
     length: Option<u64>,
+    /// It may still grow: only its end tells that it is whole.
+    to_the_end: bool,
 }
 
 /// What an archive may be of.
@@ -38,6 +42,8 @@ pub struct Proof {
 enum Whose {
     Followed(FileKey),
     Past(Row),
+    /// What was read of it up to here.
+    PartOfPast(Row, u64),
 }
 
 impl std::fmt::Debug for Proof {
@@ -50,12 +56,13 @@ impl std::fmt::Debug for Proof {
 }
 
 impl Proof {
-    fn new(file: File, candidates: Vec<(Whose, Identity)>) -> io::Result<Self> {
+    fn new(file: File, candidates: Vec<(Whose, Tail)>, to_the_end: bool) -> io::Result<Self> {
         Ok(Self {
             archive: decompress(file)?,
             candidates,
             same: Vec::new(),
             length: None,
+            to_the_end,
         })
     }
 
@@ -74,25 +81,30 @@ impl Proof {
             self.length = Some(end);
         }
         for (whose, known) in &self.candidates {
-            let tail = (known.tail_end - u64::from(known.tail_len)).checked_sub(*at);
-            let tail = tail.filter(|_| known.tail_end <= end && !self.same.contains(whose));
+            let tail = (known.end - u64::from(known.len)).checked_sub(*at);
+            let tail = tail.filter(|_| known.end <= end && !self.same.contains(whose));
             let Some(from) = tail else { continue };
-            let tail = &carry[from as usize..(known.tail_end - *at) as usize];
-            if identity::content_hash(tail) == known.tail_hash {
+            let tail = &carry[from as usize..(known.end - *at) as usize];
+            if identity::content_hash(tail) == known.hash {
                 self.same.push(*whose);
             }
         }
         let surplus = carry.len().saturating_sub(TAIL_BYTES);
         carry.drain(..surplus);
         *at += surplus as u64;
-        let all_seen = self.candidates.iter().all(|(_, known)| known.tail_end <= end);
-        Ok(*ended || all_seen)
+        let all_seen = self.candidates.iter().all(|(_, known)| known.end <= end);
+        Ok(*ended || all_seen && !self.to_the_end)
     }
 }
 
 impl Files {
-    /// An archive that does not grow any more is known if it holds what was read.
-    pub fn judge_archive(&mut self, suspect: &mut Suspect, file: &File, now: Instant) -> Verdict {
+    /// An archive that does not grow any more is known if it holds what was read. One that may still grow (`early`) is
+    /// tried once.
+    pub fn judge_archive(&mut self, suspect: &mut Suspect, file: &File, early: bool, now: Instant) -> Verdict {
+        if early && (suspect.size > EARLY_MAX_BYTES || suspect.tried && suspect.proof.is_none()) {
+            return Verdict::Undecided;
+        }
+        suspect.tried = true;
         let proof = match suspect.proof.take() {
             Some(proof) => Ok(proof),
             None => match self.known_archive(suspect, file) {
@@ -100,9 +112,16 @@ impl Files {
                     self.keep_known(row, &suspect.path);
                     return Verdict::Gone;
                 }
-                None => self.begin_proof(suspect, file),
+                None => self.begin_proof(suspect, file, early),
             },
         };
+        if proof
+            .as_ref()
+            .is_err_and(|error| error.kind() == io::ErrorKind::Unsupported)
+        {
+            self.refuse(&suspect.path, Refusal::ManyFiles);
+            return Verdict::Gone;
+        }
         let stepped = proof.and_then(|mut proof| proof.step().map(|done| (proof, done)));
         match stepped {
             Ok((proof, true)) => self.judge_proof(suspect, file, &proof, now),
@@ -110,6 +129,7 @@ impl Files {
                 suspect.proof = Some(proof);
                 Verdict::Undecided
             }
+            Err(_) if early => Verdict::Undecided,
             Err(_) => {
                 self.refuse(&suspect.path, Refusal::Error("damaged or not whole".to_owned()));
                 Verdict::Gone
@@ -136,8 +156,11 @@ impl Files {
         self.suspects.iter().any(|suspect| suspect.proof.is_some())
     }
 
-    fn begin_proof(&self, suspect: &Suspect, file: &File) -> io::Result<Proof> {
+    fn begin_proof(&self, suspect: &Suspect, file: &File, early: bool) -> io::Result<Proof> {
         let head = archive_head(file)?;
+        if holds_many_files(&head) {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         let begins_like = |state: &FileState| {
             let length = state.identity.head_len as usize;
             length > 0 && length <= head.len() && identity::content_hash(&head[..length]) == state.identity.head_hash
@@ -145,11 +168,16 @@ impl Files {
         let followed = self.files.values();
         let followed = followed.filter(|file| file.source == suspect.source && file.position > 0);
         let followed = followed.filter(|file| begins_like(&file.state));
-        let followed = followed.map(|file| (Whose::Followed(file.key), file.state.identity.clone()));
+        let followed = followed.map(|file| (Whose::Followed(file.key), file.state.identity.tail()));
         let pasts = self.pasts.iter();
         let pasts = pasts.filter(|past| past.source == suspect.source && begins_like(&past.state));
-        let pasts = pasts.map(|past| (Whose::Past(past.row), past.state.identity.clone()));
-        Proof::new(reopened(file)?, followed.chain(pasts).collect())
+        let pasts = pasts.flat_map(|past| {
+            let known = &past.state.identity;
+            let parts = known.earlier.iter();
+            let parts = parts.map(|tail| (Whose::PartOfPast(past.row, tail.end), *tail));
+            parts.chain([(Whose::Past(past.row), known.tail())])
+        });
+        Proof::new(reopened(file)?, followed.chain(pasts).collect(), early)
     }
 
     fn judge_proof(&mut self, suspect: &Suspect, file: &File, proof: &Proof, now: Instant) -> Verdict {
@@ -163,7 +191,7 @@ impl Files {
             return known(skipped::ARCHIVE_KNOWN);
         }
         let pasts = proof.same.iter().filter_map(|whose| match whose {
-            Whose::Followed(_) => None,
+            Whose::Followed(_) | Whose::PartOfPast(..) => None,
             Whose::Past(row) => self.pasts.get(*row),
         });
         let furthest = pasts.max_by_key(|past| (past.state.identity.tail_end, !past.state.finished));
@@ -192,7 +220,8 @@ impl Files {
         let Ok(metadata) = file.metadata() else {
             return Verdict::Gone;
         };
-        if let Some(reason) = self.tracked[suspect.source].reason_to_skip(file, &metadata, false) {
+        if let Some(reason) = self.tracked[suspect.source].reason_to_skip(file, &metadata, self.history(suspect.inode))
+        {
             return Verdict::Known(reason);
         }
         let Ok(archive) = reopened(file).and_then(decompress) else {
@@ -219,12 +248,18 @@ impl Files {
 
     /// Of a copy that was made before its original was truncated, when we had read further already.
     fn is_shorter_copy(&self, proof: &Proof) -> bool {
-        proof.candidates.iter().any(|(whose, known)| match whose {
-            Whose::Followed(_) => false,
-            Whose::Past(row) => {
-                let is_shorter = proof.length.is_some_and(|length| length < known.tail_end);
-                is_shorter && self.pasts.get(*row).is_some_and(Past::was_truncated_in_place)
-            }
+        let Some(length) = proof.length else { return false };
+        proof.candidates.iter().any(|(whose, tail)| {
+            let Whose::Past(row) = whose else { return false };
+            let Some(past) = self.pasts.get(*row).filter(|_| length < tail.end) else {
+                return false;
+            };
+            let known = &past.state.identity;
+            let is_part = match known.last_before(length) {
+                Some(part) => part.tells_a_copy_of(length) && proof.same.contains(&Whose::PartOfPast(*row, part.end)),
+                None => known.is_all_head(),
+            };
+            is_part && past.was_truncated_in_place()
         })
     }
 
@@ -292,6 +327,13 @@ fn archive_head(file: &File) -> io::Result<Vec<u8>> {
         .take(HEAD_BYTES as u64)
         .read_to_end(&mut head)?;
     Ok(head)
+}
+
+/// Whether what was compressed is a tar archive: its lines are no log, and what was read of each file is not known.
+fn holds_many_files(head: &[u8]) -> bool {
+    /// POSIX.1-1988, ustar: the magic of a header block.
+    const MAGIC_AT: usize = 257;
+    head.get(MAGIC_AT..).is_some_and(|from| from.starts_with(b"ustar"))
 }
 
 /// The uncompressed size that the last four bytes of a gzip file state, modulo 2³² (RFC 1952).

@@ -312,6 +312,19 @@ pub fn is_generation(name: &OsStr, original: &OsStr) -> bool {
     rest.is_some_and(|rest| rest.len() > extension.len() && memchr::memmem::find(rest, extension).is_some())
 }
 
+/// The same by a number or a date, as rotation does it; what else begins so may be anybody's.
+pub fn is_numbered_generation(name: &OsStr, original: &OsStr) -> bool {
+    let (bytes, of) = (name.as_encoded_bytes(), original.as_encoded_bytes());
+    let dot = of.iter().rposition(|byte| *byte == b'.').unwrap_or(of.len());
+    let behind = bytes.strip_prefix(of);
+    let within = || bytes.strip_prefix(&of[..dot])?.strip_suffix(&of[dot..]);
+    let is_number = |added: &[u8]| {
+        let is_part = |byte: &u8| byte.is_ascii_digit() || b".-_T:".contains(byte);
+        added.iter().any(u8::is_ascii_digit) && added.iter().all(is_part)
+    };
+    is_generation(name, original) && behind.or_else(within).is_some_and(is_number)
+}
+
 /// The names of which `name` may be a rotated generation, longest first.
 pub fn originals(name: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
@@ -420,6 +433,12 @@ mod tests {
         }
         for name in ["a.log", "b.log", "aa.log", "a.txt", "ab.log.1"] {
             assert!(!is_generation(name.as_ref(), "a.log".as_ref()), "{name}");
+        }
+        for name in ["a.log.1", "a.log-20260101", "a.log.2026-01-01", "a-1.log"] {
+            assert!(is_numbered_generation(name.as_ref(), "a.log".as_ref()), "{name}");
+        }
+        for name in ["a.log", "a.log.tmp", "a.log.1.gz", "a-b.log", "b.log.1"] {
+            assert!(!is_numbered_generation(name.as_ref(), "a.log".as_ref()), "{name}");
         }
     }
 }

@@ -7,13 +7,17 @@
 use super::compressed::is_readable_archive;
 use super::files::{Files, UNFINISHED_QUIET};
 use super::follow::{Content, Followed, Life, Step};
+use super::identity;
 use super::ledger::{self, lost};
 use super::origin::open_same;
 use super::past::{Past, Recognised};
 use super::suspects::{Kind, WHOLE_QUIET};
-use super::{Event, FileKey, Row};
+use super::{Event, FileKey, Row, discover};
+use std::fs::Metadata;
+use std::ops::RangeInclusive;
 use std::os::unix::fs::MetadataExt;
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
 
 /// A deleted file is let go when it has been silent for so long: its disk space is waited for.
 const DELETED_QUIET: Duration = Duration::from_secs(2);
@@ -107,12 +111,13 @@ impl Files {
             return;
         };
         let (source, path, life, identity) = (file.source, file.path.clone(), file.life, file.state.identity.clone());
+        let first_name = file.first_name.clone();
         let old = past_of(file, Some(key), Some(now + COPY_GRACE));
         self.pasts.push(old);
         let new = self.new_key();
         let mut next = super::origin::fresh(new, source, path, Content::File(open), (identity.dev, identity.ino));
         next.state.truncations = truncations;
-        next.life = life;
+        (next.life, next.first_name) = (life, first_name);
         self.out
             .push_back(Event::Opened(Box::new(next.opened(&self.tracked[source].source.name))));
         self.insert(next);
@@ -122,7 +127,7 @@ impl Files {
     /// Looks beside the last path of an ended incarnation for what was not read of it.
     pub fn find_elsewhere(&mut self, row: Row, now: Instant) {
         let Some(past) = self.pasts.get(row) else { return };
-        let source = past.source;
+        let (source, last_path) = (past.source, past.path.clone());
         for path in past.candidates() {
             let Ok(metadata) = std::fs::metadata(&path) else {
                 continue;
@@ -137,7 +142,7 @@ impl Files {
                 continue;
             }
             let Ok(file) = open_same(&path, inode) else { continue };
-            let found = self.pasts.recognise(source, &path, &file, self.boot_changed);
+            let found = self.pasts.recognise(source, &path, &file, self.boot());
             if let Ok(Some((found, how))) = found
                 && found == row
                 && how != Recognised::PartialCopy
@@ -146,9 +151,71 @@ impl Files {
                 self.go_on(row, how, &path, Content::File(file), inode, now);
                 if let (false, Some(key)) = (named, self.by_inode.get(&(source, inode.0, inode.1)).copied()) {
                     self.hold_as_rotated(key, now);
+                    self.find_between(key, &last_path, now);
                 }
                 return;
             }
+        }
+    }
+
+    /// `path` was the name of `old`, and another file has it now. Of those that had it in between, and were renamed
+    /// before we looked, none may have a name that a glob matches: they are found by when they were born.
+    pub fn find_between(&mut self, old: FileKey, path: &Path, now: Instant) {
+        let Some(file) = self.files.get(&old) else { return };
+        let (source, born) = (file.source, file.file().and_then(identity::birth));
+        let newest = self.by_path.get(&(source, path.to_owned())).filter(|key| **key != old);
+        let newest = newest.and_then(|key| self.files.get(key)?.file());
+        let (Some(after), Some(before)) = (born, newest.and_then(identity::birth)) else {
+            return;
+        };
+        for entry in path
+            .parent()
+            .and_then(|parent| parent.read_dir().ok())
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let is_theirs = path
+                .file_name()
+                .is_some_and(|name| discover::is_numbered_generation(&entry.file_name(), name));
+            if is_theirs && !self.tracked[source].globs.matches(&entry.path()) {
+                self.admit_generation(source, &entry.path(), after..=before, now);
+            }
+        }
+    }
+
+    /// A path that no glob matches was renamed to: it may be a generation of one that does, born since our start and never
+    /// seen under its first name.
+    pub fn look_at_generation(&mut self, source: usize, path: &Path, now: Instant) {
+        let Some(name) = path.file_name() else { return };
+        let originals = name.to_str().map(discover::originals).unwrap_or_default();
+        let is_generation = originals.iter().any(|original| {
+            discover::is_numbered_generation(name, original.as_ref())
+                && self.tracked[source].globs.matches(&path.with_file_name(original))
+        });
+        if is_generation {
+            self.admit_generation(source, path, self.began..=SystemTime::now(), now);
+        }
+    }
+
+    fn admit_generation(&mut self, source: usize, path: &Path, born: RangeInclusive<SystemTime>, now: Instant) {
+        let Some(metadata) = path.symlink_metadata().ok().filter(Metadata::is_file) else {
+            return;
+        };
+        let inode = (metadata.dev(), metadata.ino());
+        let birth = || open_same(path, inode).ok().and_then(|file| identity::birth(&file));
+        let is_followed = self.by_inode.contains_key(&(source, inode.0, inode.1));
+        if !is_followed && birth().is_some_and(|birth| born.contains(&birth)) {
+            self.admit(source, path, &metadata, now);
+            self.hold_if_unnamed(source, inode, path, now);
+        }
+    }
+
+    /// No glob leads to this path: its file is held only until it is read.
+    pub fn hold_if_unnamed(&mut self, source: usize, (device, inode): (u64, u64), path: &Path, now: Instant) {
+        let key = self.by_inode.get(&(source, device, inode)).copied();
+        if let Some(key) = key.filter(|_| !self.tracked[source].globs.matches(path)) {
+            self.hold_as_rotated(key, now);
         }
     }
 
@@ -240,6 +307,7 @@ pub fn past_of(file: Followed, open: Option<FileKey>, until: Option<Instant>) ->
         source: file.source,
         row: Row::File(file.key),
         path: file.path,
+        first_name: file.first_name,
         resume,
         state: file.state,
         open,

@@ -9,14 +9,16 @@ use super::discover::Found;
 use super::follow::{Followed, Life, Step};
 use super::past::Pasts;
 use super::suspects::Suspect;
-use super::tracked::{Refusal, Tracked};
+use super::tracked::{CLOCK_TICKS, Refusal, Tracked};
 use super::{Appetite, Event, FileKey, FirstLook, ledger};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ffi::OsString;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// So long after its rename and last byte, a last line without newline is complete.
 pub const UNFINISHED_QUIET: Duration = Duration::from_secs(5);
@@ -27,8 +29,12 @@ pub struct Files {
     pub files: BTreeMap<FileKey, Followed>,
     pub by_inode: HashMap<(usize, u64, u64), FileKey>,
     pub by_path: HashMap<(usize, PathBuf), FileKey>,
+    /// Files that were renamed, by the name that they had first.
+    pub by_first_name: HashMap<(usize, OsString), BTreeSet<FileKey>>,
     /// Where links lead: news of the target is news of the link.
     pub aliases: HashMap<PathBuf, BTreeSet<PathBuf>>,
+    /// Inodes of files that go on in copies since the start, with how often they were truncated: they are not new.
+    pub left_by_copies: HashMap<(usize, u64), u32>,
     pub suspects: Vec<Suspect>,
     pub pasts: Pasts,
     pub refused: HashMap<PathBuf, Refusal>,
@@ -41,6 +47,8 @@ pub struct Files {
     pub appetite: Arc<Appetite>,
     pub boot_changed: bool,
     pub first_look: FirstLook,
+    /// Since then all changes are heard of.
+    pub began: SystemTime,
     pub open: OpenFiles,
     /// Paths that are never read: our state, our log.
     pub own: Vec<PathBuf>,
@@ -54,7 +62,9 @@ impl Files {
             files: BTreeMap::new(),
             by_inode: HashMap::new(),
             by_path: HashMap::new(),
+            by_first_name: HashMap::new(),
             aliases: HashMap::new(),
+            left_by_copies: HashMap::new(),
             suspects: Vec::new(),
             pasts: Pasts::default(),
             refused: HashMap::new(),
@@ -66,6 +76,7 @@ impl Files {
             appetite: Arc::default(),
             boot_changed: false,
             first_look: FirstLook::default(),
+            began: SystemTime::now() - CLOCK_TICKS,
             open: OpenFiles::new(usize::MAX),
             own,
             next_key: 0,
@@ -94,6 +105,12 @@ impl Files {
         let identity = &file.state.identity;
         self.by_inode.insert((source, identity.dev, identity.ino), key);
         self.by_path.insert((source, file.path.clone()), key);
+        if let Some(name) = &file.first_name {
+            self.by_first_name
+                .entry((source, name.clone()))
+                .or_default()
+                .insert(key);
+        }
         if file.life != Life::Named || file.renamed.is_some() {
             self.held.insert(key);
         }
@@ -117,6 +134,7 @@ impl Files {
                     _ if known.is_some() || self.tracked[source].globs.matches(&path) => {
                         self.look(source, &path, now);
                     }
+                    _ if moved => self.look_at_generation(source, &path, now),
                     _ => {}
                 }
             }
@@ -139,6 +157,7 @@ impl Files {
                 }
                 if let Some(old) = known.filter(|old| Some(*old) != key) {
                     self.check_name(old, now);
+                    self.find_between(old, path, now);
                 }
             }
             Err(error) => {
@@ -161,7 +180,10 @@ impl Files {
         if file.path != path && !leads_here(&file.path) {
             self.by_path.remove(&(file.source, file.path.clone()));
             file.renamed = Some(Instant::now());
-            file.path = path.to_owned();
+            let before = std::mem::replace(&mut file.path, path.to_owned());
+            let first_name = file.first_name.get_or_insert_with(|| name_of(&before)).clone();
+            let named = self.by_first_name.entry((file.source, first_name));
+            named.or_default().insert(key);
             file.life = Life::Named;
             self.held.insert(key);
             self.by_path.insert((file.source, file.path.clone()), key);
@@ -192,6 +214,10 @@ impl Files {
         if self.by_path.get(&(file.source, file.path.clone())) == Some(&key) {
             self.by_path.remove(&(file.source, file.path.clone()));
         }
+        // Copies of it may turn up.
+        let first_name = file.first_name.get_or_insert_with(|| name_of(&file.path)).clone();
+        let named = self.by_first_name.entry((file.source, first_name));
+        named.or_default().insert(key);
         let links = file.links();
         file.life = match file.life {
             Life::Named | Life::Rotated(_) if links == 0 => Life::Deleted(now),
@@ -240,6 +266,14 @@ impl Files {
         let path = (file.source, file.path.clone());
         if self.by_path.get(&path) == Some(&key) {
             self.by_path.remove(&path);
+        }
+        if let Some(name) = &file.first_name
+            && let Entry::Occupied(mut entry) = self.by_first_name.entry((file.source, name.clone()))
+        {
+            entry.get_mut().remove(&key);
+            if entry.get().is_empty() {
+                entry.remove();
+            }
         }
         self.held.remove(&key);
         self.forget_turn(file.turn);
@@ -332,4 +366,8 @@ impl Files {
             .map(|source| self.tracked[source].wait(now).unwrap_or_default())
             .min()
     }
+}
+
+pub fn name_of(path: &Path) -> OsString {
+    path.file_name().unwrap_or_default().to_owned()
 }

@@ -12,6 +12,7 @@ use super::ledger::skipped;
 use super::lines::{self, Cut, Limits};
 use super::{Chunk, FileKey, FileState, LastWrite, Opened, Resume};
 use rustix::fs::SeekFrom;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
@@ -44,6 +45,8 @@ pub struct Followed {
     pub life: Life,
     /// When its name was taken by another file: then its last line may be complete without a newline.
     pub renamed: Option<Instant>,
+    /// The name under which it was found, where that is not its name any more: its copies are called after it.
+    pub first_name: Option<OsString>,
     pub last_data: Instant,
     pub chunk_bytes: usize,
     /// The next byte to hand on; always the beginning of a line but for `state.cut_at`.
@@ -119,6 +122,7 @@ impl Followed {
             path,
             life: Life::Named,
             renamed: None,
+            first_name: None,
             last_data: Instant::now(),
             chunk_bytes: CHUNK_MAX_BYTES,
             position: resume.offset,
@@ -323,12 +327,12 @@ impl Followed {
         }
         let is_whole = from + read.len() as u64 == next;
         if is_whole && read.len() >= TAIL_BYTES {
-            known.set_tail(next, read);
+            known.move_tail(next, read);
         } else if is_whole && known.tail_end == from {
-            known.set_tail(next, &[before, read].concat());
+            known.move_tail(next, &[before, read].concat());
         } else {
             let begin = next.saturating_sub(TAIL_BYTES as u64);
-            known.set_tail(next, &identity::read_at(file, begin, (next - begin) as usize)?);
+            known.move_tail(next, &identity::read_at(file, begin, (next - begin) as usize)?);
         }
         Ok(())
     }

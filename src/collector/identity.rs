@@ -4,7 +4,7 @@
 //! with the same banner, and device numbers change when a file system is mounted again. There is no minimum size: the
 //! head grows with the file up to [`HEAD_BYTES`].
 
-use super::{FileState, Identity};
+use super::{FileState, Identity, Tail};
 use rustix::fs::{AtFlags, StatxFlags};
 use std::fs::File;
 use std::io;
@@ -15,6 +15,10 @@ use std::time::{Duration, SystemTime};
 pub const HEAD_BYTES: usize = 1024;
 /// Bytes before the offset that are hashed.
 pub const TAIL_BYTES: usize = 512;
+/// Earlier places that are kept, each at least twice as far from the end as the next.
+const EARLIER_MAX: usize = 6;
+/// A place nearer to the beginning lies within a banner, maybe, with which every file begins.
+const BANNER_BYTES: u64 = 3 * TAIL_BYTES as u64;
 
 /// A hash of content (FNV-1a, 64 bits, <http://www.isthe.com/chongo/tech/comp/fnv/>): it tells files apart by accident,
 /// not against an attacker, who could write the log anyway.
@@ -49,6 +53,52 @@ impl Identity {
         self.tail_end = offset;
     }
 
+    /// The same at the end of one more chunk, of which `before` holds at least the end; of what was known before, and
+    /// of places within the chunk, some are kept: a copy may have been made there, before it was read further.
+    pub fn move_tail(&mut self, offset: u64, before: &[u8]) {
+        let known = (self.tail_len > 0).then(|| self.tail());
+        let mut places: Vec<Tail> = std::mem::take(&mut self.earlier).into_iter().chain(known).collect();
+        for distance in [64, 16, 4, 1].map(|distance| distance * 1024) {
+            let Some(end) = before.len().checked_sub(distance).filter(|end| *end >= TAIL_BYTES) else {
+                continue;
+            };
+            places.push(Tail {
+                end: offset - distance as u64,
+                len: TAIL_BYTES as u32,
+                hash: content_hash(&before[end - TAIL_BYTES..end]),
+            });
+        }
+        places.sort_by_key(|place| place.end);
+        let mut nearer = 0;
+        for place in places.into_iter().rev() {
+            let distance = offset.saturating_sub(place.end);
+            if distance >= 2 * nearer && distance > 0 && self.earlier.len() < EARLIER_MAX {
+                self.earlier.push(place);
+                nearer = distance;
+            }
+        }
+        self.earlier.reverse();
+        self.set_tail(offset, before);
+    }
+
+    pub fn tail(&self) -> Tail {
+        Tail {
+            end: self.tail_end,
+            len: self.tail_len,
+            hash: self.tail_hash,
+        }
+    }
+
+    /// The last known place below `size`.
+    pub fn last_before(&self, size: u64) -> Option<Tail> {
+        self.earlier.iter().rfind(|tail| tail.end <= size).copied()
+    }
+
+    /// Whether the head is all that was seen of the file: it is no banner with which every file begins.
+    pub fn is_all_head(&self) -> bool {
+        (1..HEAD_BYTES).contains(&(self.head_len as usize))
+    }
+
     /// Takes the hash of the head, as long as it still grows.
     pub fn grow_head(&mut self, file: &File, size: u64) -> io::Result<()> {
         if (self.head_len as usize) < HEAD_BYTES && u64::from(self.head_len) < size {
@@ -70,18 +120,34 @@ impl Identity {
             }
         }
         if size < self.tail_end {
-            return Ok(Match::Shorter {
-                head_known: size >= u64::from(self.head_len),
-            });
+            let head_known = size >= u64::from(self.head_len);
+            let is_prefix = match self.last_before(size) {
+                Some(place) => place.tells_a_copy_of(size) && place.is_in(&mut read)?,
+                None => head_known && self.is_all_head(),
+            };
+            return Ok(Match::Shorter { head_known, is_prefix });
         }
-        let tail_len = self.tail_len as usize;
-        let tail = read(self.tail_end - u64::from(self.tail_len), tail_len)?;
-        Ok(
-            match tail_len == 0 || tail.len() == tail_len && content_hash(&tail) == self.tail_hash {
-                true => Match::Same,
-                false => Match::Differs,
-            },
-        )
+        Ok(match self.tail().is_in(&mut read)? {
+            true => Match::Same,
+            false => Match::Differs,
+        })
+    }
+}
+
+impl Tail {
+    /// Whether a file of this size that holds it is a copy of what was read: not if it may be a banner that both have.
+    pub fn tells_a_copy_of(&self, size: u64) -> bool {
+        self.end == size || self.end > BANNER_BYTES
+    }
+
+    /// Whether a file that is read by `read` holds it.
+    fn is_in(&self, read: &mut impl FnMut(u64, usize) -> io::Result<Vec<u8>>) -> io::Result<bool> {
+        let length = self.len as usize;
+        if length == 0 {
+            return Ok(true);
+        }
+        let bytes = read(self.end - u64::from(self.len), length)?;
+        Ok(bytes.len() == length && content_hash(&bytes) == self.hash)
     }
 }
 
@@ -90,9 +156,11 @@ impl Identity {
 pub enum Match {
     /// Head and tail are there; the file may go on behind.
     Same,
-    /// Shorter than what was read; `head_known`: its head is there, and the same.
+    /// Shorter than what was read; `head_known`: its head is there, and the same; `is_prefix`: so is what was read up to
+    /// there, as far as it is remembered. The head alone does not tell: every file may begin with the same banner.
     Shorter {
         head_known: bool,
+        is_prefix: bool,
     },
     Differs,
 }
@@ -104,14 +172,19 @@ impl FileState {
             .first_end(head)
             .or((ended || head.len() >= HEAD_BYTES).then_some(head.len()));
         if let (None, Some(end)) = (&self.id, end) {
-            let first_line = &head[..end];
-            self.id = Some(crate::alert::id::of_file(
-                host_id,
-                self.identity.ino,
-                first_line,
-                self.truncations,
-            ));
+            self.id = Some(self.id_of(host_id, &head[..end]));
         }
+    }
+
+    /// Whether it got its id by the line at the beginning of `head`.
+    pub(super) fn is_named_by(&self, host_id: &str, head: &[u8]) -> bool {
+        let newline = self.marked.unwrap_or(super::lines::Newline::Byte);
+        let end = newline.first_end(head);
+        end.is_some_and(|end| self.id == Some(self.id_of(host_id, &head[..end])))
+    }
+
+    fn id_of(&self, host_id: &str, first_line: &[u8]) -> String {
+        crate::alert::id::of_file(host_id, self.identity.ino, first_line, self.truncations)
     }
 }
 
@@ -186,7 +259,39 @@ mod tests {
         let banner = "x".repeat(2 * HEAD_BYTES);
         let known = identity(format!("{banner}one\n").as_bytes(), banner.len() + 4);
         assert_eq!(matching(&known, format!("{banner}two\n").as_bytes()), Match::Differs);
-        assert_eq!(matching(&known, banner.as_bytes()), Match::Shorter { head_known: true });
+        let banner_alone = Match::Shorter {
+            head_known: true,
+            is_prefix: false,
+        };
+        assert_eq!(matching(&known, banner.as_bytes()), banner_alone);
+    }
+
+    #[test]
+    fn shorter_file_is_a_prefix_if_it_holds_what_was_read_up_to_there() {
+        let text = |lines: &[&str]| format!("{}\n{}", "x".repeat(2 * HEAD_BYTES), lines.concat());
+        let read = text(&["one\n", "two\n", "three\n"]);
+        let mut known = identity(read.as_bytes(), text(&["one\n"]).len());
+        for lines in [&["one\n", "two\n"][..], &["one\n", "two\n", "three\n"]] {
+            let end = text(lines).len();
+            known.move_tail(end as u64, &read.as_bytes()[..end]);
+        }
+        let is_prefix = |content: &str| match matching(&known, content.as_bytes()) {
+            Match::Shorter { is_prefix, .. } => is_prefix,
+            other => panic!("{other:?}"),
+        };
+        assert!(is_prefix(&text(&["one\n", "two\n"])));
+        assert!(!is_prefix(&text(&["two\n", "one\n"])));
+        assert!(!is_prefix(&text(&["on"])));
+        let long = format!("{read}{}", "y".repeat(8 * HEAD_BYTES));
+        known.move_tail(long.len() as u64, &long.as_bytes()[read.len()..]);
+        let is_prefix = |content: &str| match matching(&known, content.as_bytes()) {
+            Match::Shorter { is_prefix, .. } => is_prefix,
+            other => panic!("{other:?}"),
+        };
+        assert!(is_prefix(&long[..long.len() - 300]));
+        assert!(is_prefix(&long[..long.len() - 3000]));
+        assert!(!is_prefix(&format!("{read}{}", "z".repeat(6 * HEAD_BYTES))));
+        assert!(known.earlier.len() <= EARLIER_MAX, "{known:?}");
     }
 
     #[test]

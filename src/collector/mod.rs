@@ -32,7 +32,7 @@ mod tracked;
 mod watch;
 
 pub use appetite::Appetite;
-pub use checkpoint::{FileState, Identity, Resume, Resumed};
+pub use checkpoint::{FileState, Identity, Resume, Resumed, Tail};
 pub use discover::Globs;
 pub use event::{Chunk, Event, FileKey, LastWrite, Opened, Row};
 pub use first_look::FirstLook;
@@ -251,7 +251,8 @@ impl Collector {
         for row in rows {
             self.files.find_elsewhere(row, Instant::now());
         }
-        self.files.first_look = FirstLook::default();
+        self.files.first_look.forget();
+        self.files.left_by_copies.clear();
         let opened = self.files.out.iter().filter_map(|event| match event {
             Event::Opened(opened) => Some((**opened).clone()),
             Event::Chunk(_)

@@ -5,14 +5,15 @@
 //! [`super::suspects::Suspect`] until it can.
 
 use super::compressed::{MAGIC_BYTES, begins_like_archive, is_readable_archive};
-use super::files::Files;
+use super::files::{Files, name_of};
+use super::first_look::Seen;
 use super::follow::{Content, Followed};
 use super::identity::{self, HEAD_BYTES};
 use super::ledger::lost;
 use super::lines::Newline;
-use super::past::Recognised;
+use super::past::{Boot, Recognised};
 use super::suspects::{Kind, Suspect};
-use super::tracked::Refusal;
+use super::tracked::{History, Refusal};
 use super::{Event, FileKey, FileState, Identity, Resume, Row, discover};
 use std::fs::{File, Metadata};
 use std::io;
@@ -86,8 +87,8 @@ impl Files {
             (Some(true), _) | (None, true) => return self.suspect(source, path, inode, Kind::Archive, now),
             (None, false) => {}
         }
-        match self.pasts.recognise(source, path, &file, self.boot_changed) {
-            Ok(Some((_, Recognised::PartialCopy))) => return self.suspect(source, path, inode, Kind::CopyOfPast, now),
+        match self.pasts.recognise(source, path, &file, self.boot()) {
+            Ok(Some((_, Recognised::PartialCopy))) => return self.suspect(source, path, inode, Kind::Copy, now),
             Ok(Some((row, recognised))) => return self.go_on(row, recognised, path, Content::File(file), inode, now),
             Ok(None) => {}
             Err(error) => return self.refuse(path, Refusal::Error(error.to_string())),
@@ -95,26 +96,41 @@ impl Files {
         if let Some(taken) = self.by_path.get(&(source, path.to_owned())) {
             self.ensure_open(*taken);
         }
-        if let Some(kind) = self.original_of(source, path) {
-            self.suspect(source, path, inode, kind, now);
-            return self.resolve_suspects(now);
-        }
-        self.begin(source, path, file, metadata);
+        let kind = match self.replaced_by(source, path) {
+            Some(replaced) => Kind::ReplacementOf(replaced),
+            None if self.originals_of(source, path, inode).is_empty() => {
+                return self.begin(source, path, file, metadata);
+            }
+            None => Kind::Copy,
+        };
+        self.suspect(source, path, inode, kind, now);
+        self.resolve_suspects(now);
     }
 
-    /// The file of which this new path may hold a copy.
-    fn original_of(&self, source: usize, path: &Path) -> Option<Kind> {
-        let read_under = |path: PathBuf| {
-            let file = self.files.get(self.by_path.get(&(source, path))?)?;
-            (file.position > 0 && !file.is_archive()).then_some(file)
+    /// The file that had this name and has none now. One that lives on under another has simply moved up a generation.
+    fn replaced_by(&self, source: usize, path: &Path) -> Option<FileKey> {
+        let key = *self.by_path.get(&(source, path.to_owned()))?;
+        let file = self.files.get(&key)?;
+        (file.position > 0 && !file.is_archive() && file.links() == 0).then_some(key)
+    }
+
+    /// The files of which a path may hold a copy, by their names: those that they have, or had first.
+    pub fn originals_of(&self, source: usize, path: &Path, inode: (u64, u64)) -> Vec<FileKey> {
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            return Vec::new();
         };
-        // Its name was taken. A file that lives on under another name has simply moved up a generation.
-        if let Some(file) = read_under(path.to_owned()).filter(|file| file.links() == 0) {
-            return Some(Kind::ReplacementOf(file.key));
+        let mut keys = Vec::new();
+        for original in discover::originals(name) {
+            keys.extend(self.by_path.get(&(source, path.with_file_name(&original))));
+            keys.extend(self.by_first_name.get(&(source, original.into())).into_iter().flatten());
         }
-        let originals = discover::originals(path.file_name()?.to_str()?).into_iter();
-        let original = originals.map(|original| read_under(path.with_file_name(original)));
-        original.flatten().next().map(|file| Kind::CopyOf(file.key))
+        keys.retain(|key| {
+            self.files.get(key).is_some_and(|file| {
+                let identity = &file.state.identity;
+                !file.is_archive() && (identity.dev, identity.ino) != inode
+            })
+        });
+        keys
     }
 
     /// Follows a file that is new to us from where it has to be read.
@@ -123,19 +139,23 @@ impl Files {
         // Of what was there under this inode nothing is left: it was truncated while nobody looked, or is another file.
         let earlier = self.pasts.of_inode(inode.1);
         let earlier = earlier.filter(|past| past.source == source && past.is_of(inode, path));
-        let truncations = earlier.map(|past| past.state.truncations + 1).max();
+        let left = self.left_by_copies.remove(&(source, inode.1));
+        let truncations = earlier.map(|past| past.state.truncations + 1).chain(left).max();
         let tracked = &self.tracked[source];
-        let reason = tracked.reason_to_skip(&file, metadata, truncations.is_some());
+        let history = match truncations {
+            Some(_) => History::Followed,
+            None => self.history(inode),
+        };
+        let reason = tracked.reason_to_skip(&file, metadata, history);
         let name = tracked.source.name.clone();
         let head = identity::read_at(&file, 0, HEAD_BYTES).unwrap_or_default();
         let newline = Newline::marked_by(&head).unwrap_or(tracked.source.newline);
         let key = self.new_key();
         let size = metadata.size();
-        let end = if reason.is_some() {
-            let then = self.first_look.size(inode, size);
-            last_line_end(&file, then, newline).unwrap_or(then)
-        } else {
-            0
+        let end = match (reason, self.first_look.of(inode)) {
+            (None, _) => 0,
+            (Some(_), None) => last_line_end(&file, size, newline).unwrap_or(size),
+            (Some(_), Some(seen)) => end_at_start(&file, seen, size, newline).unwrap_or(seen.size.min(size)),
         };
         let mut followed = fresh(key, source, path.to_owned(), Content::File(file), inode);
         followed.state.truncations = truncations.unwrap_or(0);
@@ -153,6 +173,20 @@ impl Files {
         log::debug!("{}: new, inode {}, read from {end}", path.display(), inode.1);
         self.out.push_back(Event::Opened(Box::new(followed.opened(&name))));
         self.insert(followed);
+    }
+
+    pub fn boot(&self) -> Boot<'_> {
+        match self.boot_changed {
+            true => Boot::Changed { host_id: &self.host_id },
+            false => Boot::Same,
+        }
+    }
+
+    pub fn history(&self, inode: (u64, u64)) -> History {
+        match self.first_look.of(inode) {
+            Some(_) => History::SeenAtStart,
+            None => History::Unknown,
+        }
     }
 
     pub fn know_head(&self, file: &mut Followed, size: u64) -> io::Result<()> {
@@ -177,7 +211,9 @@ impl Files {
             inode.1,
             past.resume.offset
         );
-        let is_copy = matches!(&content, Content::File(_)) && past.left_a_copy(inode);
+        let known = past.state.identity.ino;
+        let has_moved = matches!(&content, Content::File(_)) && known != inode.1;
+        let truncations = past.state.truncations + 1;
         let key = past.open.unwrap_or_else(|| self.new_key());
         let mut file = Followed::new(key, past.source, path.to_owned(), content, past.resume, past.state);
         file.row = row.stored();
@@ -186,8 +222,10 @@ impl Files {
         if how == Recognised::PowerCut {
             resume_at_end(&mut file);
         }
+        file.first_name = past.first_name;
         if path != past.path {
             file.renamed = Some(now);
+            file.first_name.get_or_insert_with(|| name_of(&past.path));
         } else if let Some(metadata) = file.file().and_then(|open| open.metadata().ok())
             && metadata.size() == file.position
         {
@@ -200,9 +238,11 @@ impl Files {
         } else {
             let name = &self.tracked[past.source].source.name;
             self.out.push_back(Event::Opened(Box::new(file.opened(name))));
-            if is_copy {
-                // It was truncated while we were away. After it was opened: that is told by the difference.
+            if has_moved {
+                // Its original was truncated, or went, while we were away: after it was copied.
+                self.left_by_copies.insert((file.source, known), truncations);
                 file.state.ledger.possible_losses += 1;
+                // After it was opened: it is told by the difference.
                 let file_state = Box::new(file.state.clone());
                 self.out.push_back(Event::Changed { file: key, file_state });
             }
@@ -241,6 +281,22 @@ fn last_line_end(file: &File, size: u64, newline: Newline) -> io::Result<u64> {
         Some(end) => from + end as u64,
         None if from == 0 => 0,
         None => size - size % width,
+    })
+}
+
+/// The same for what there was when the program was started: what was written after that is no old line.
+fn end_at_start(file: &File, seen: Seen, size: u64, newline: Newline) -> io::Result<u64> {
+    let end = last_line_end(file, seen.size.min(size), newline)?;
+    if !seen.written {
+        return Ok(end);
+    }
+    let from = end.saturating_sub(LAST_LINE_BYTES);
+    let bytes = identity::read_at(file, from, (end - from) as usize)?;
+    let before = bytes.len().saturating_sub(newline.width());
+    Ok(match newline.last_end(&bytes[..before]) {
+        Some(begin) => from + begin as u64,
+        None if from == 0 => 0,
+        None => end,
     })
 }
 

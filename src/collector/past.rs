@@ -6,9 +6,11 @@
 
 use super::identity::{self, Match};
 use super::{FileKey, FileState, Resume, Resumed, Row, discover};
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::hash::Hash;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -21,6 +23,8 @@ pub const PAST_MAX: usize = 4096;
 pub struct Past {
     pub source: usize,
     pub path: PathBuf,
+    /// The name under which it was found first, where that is another.
+    pub first_name: Option<OsString>,
     pub resume: Resume,
     pub state: FileState,
     pub row: Row,
@@ -30,6 +34,13 @@ pub struct Past {
     pub until: Option<Instant>,
     /// How often its directory was searched for what it left.
     pub searches: u8,
+}
+
+/// Whether the host was started again since the state was committed.
+#[derive(Debug, Clone, Copy)]
+pub enum Boot<'a> {
+    Same,
+    Changed { host_id: &'a str },
 }
 
 /// How a file goes on what was read before.
@@ -61,7 +72,9 @@ impl Pasts {
         self.next += 1;
         self.by_row.insert(past.row, number);
         self.by_inode.entry(past.state.identity.ino).or_default().insert(number);
-        self.by_name.entry(name_of(&past.path)).or_default().insert(number);
+        for name in past.names() {
+            self.by_name.entry(name.to_owned()).or_default().insert(number);
+        }
         if past.until.is_some() {
             self.waiting.insert(number);
         }
@@ -117,20 +130,23 @@ impl Pasts {
         self.by_row.remove(&past.row);
         self.waiting.remove(&number);
         take_from(&mut self.by_inode, &past.state.identity.ino, number);
-        take_from(&mut self.by_name, &name_of(&past.path), number);
+        for name in past.names() {
+            take_from(&mut self.by_name, name, number);
+        }
         Some(past)
     }
 
     /// Those that a file of this inode and name may go on.
     fn related(&self, inode: u64, path: &Path) -> BTreeSet<u64> {
-        let name = name_of(path);
+        let name = path.file_name().unwrap_or_default();
         let originals = match name.to_str() {
             Some(text) => discover::originals(text).into_iter().map(OsString::from).collect(),
             None => Vec::new(),
         };
         let named = originals
             .iter()
-            .chain([&name])
+            .map(OsString::as_os_str)
+            .chain([name])
             .filter_map(|name| self.by_name.get(name));
         let numbers = named.chain(self.by_inode.get(&inode)).flatten();
         numbers.copied().collect()
@@ -142,7 +158,7 @@ impl Pasts {
         source: usize,
         path: &Path,
         file: &File,
-        boot_changed: bool,
+        boot: Boot<'_>,
     ) -> io::Result<Option<(Row, Recognised)>> {
         let stat = rustix::fs::fstat(file)?;
         let (device, inode) = (stat.st_dev, stat.st_ino);
@@ -157,10 +173,7 @@ impl Pasts {
                 continue;
             }
             let name = path.file_name().unwrap_or_default();
-            let is_generation = past
-                .path
-                .file_name()
-                .is_some_and(|past| discover::is_generation(name, past));
+            let is_generation = past.names().any(|past| discover::is_generation(name, past));
             let nearness = if known.ino == inode && known.dev == device {
                 4
             } else if past.is_of((device, inode), path) {
@@ -178,10 +191,10 @@ impl Pasts {
             let content = known.holds(size, |offset, length| identity::read_at(file, offset, length))?;
             let recognised = match content {
                 Match::Same => Recognised::Same,
-                Match::Shorter { head_known: true } if boot_changed && nearness >= 3 && known.head_len > 0 => {
+                Match::Shorter { head_known, .. } if nearness >= 3 && past.may_be_cut(head_known, file, boot)? => {
                     Recognised::PowerCut
                 }
-                Match::Shorter { head_known: true } if nearness == 1 && past.was_truncated_in_place() => {
+                Match::Shorter { is_prefix: true, .. } if nearness == 1 && past.was_truncated_in_place() => {
                     Recognised::PartialCopy
                 }
                 Match::Shorter { .. } | Match::Differs => continue,
@@ -199,11 +212,11 @@ impl Pasts {
     }
 }
 
-fn name_of(path: &Path) -> OsString {
-    path.file_name().unwrap_or_default().to_owned()
-}
-
-fn take_from<K: std::hash::Hash + Eq>(index: &mut HashMap<K, BTreeSet<u64>>, key: &K, number: u64) {
+fn take_from<K, Q>(index: &mut HashMap<K, BTreeSet<u64>>, key: &Q, number: u64)
+where
+    K: Hash + Eq + Borrow<Q>,
+    Q: Hash + Eq + ?Sized,
+{
     if let Some(numbers) = index.get_mut(key) {
         numbers.remove(&number);
         if numbers.is_empty() {
@@ -218,6 +231,7 @@ impl Past {
         Self {
             source,
             path: resumed.path,
+            first_name: None,
             until: (!resumed.file_state.finished).then_some(until),
             resume: resumed.resume,
             state: resumed.file_state,
@@ -225,6 +239,12 @@ impl Past {
             open: None,
             searches: 0,
         }
+    }
+
+    /// Its name, and the one that it had first.
+    fn names(&self) -> impl Iterator<Item = &OsStr> {
+        let name = self.path.file_name().unwrap_or_default();
+        [Some(name), self.first_name.as_deref()].into_iter().flatten()
     }
 
     /// No source wanted it: neither ended nor given up.
@@ -238,17 +258,26 @@ impl Past {
         known.ino == inode && (known.dev == device || self.path == path || identity::is_network(path))
     }
 
-    /// Whether what is found under this inode is its copy: it lives on itself, and holds something else now.
-    pub fn left_a_copy(&self, (_, inode): (u64, u64)) -> bool {
-        let known = &self.state.identity;
-        known.ino != inode && std::fs::metadata(&self.path).is_ok_and(|found| found.ino() == known.ino)
+    /// Whether its path still leads to its inode.
+    pub fn is_at_its_path(&self) -> bool {
+        std::fs::metadata(&self.path).is_ok_and(|found| found.ino() == self.state.identity.ino)
+    }
+
+    /// Whether its tail may have gone with the power: its head is there, or its first line at least.
+    fn may_be_cut(&self, head_known: bool, file: &File, boot: Boot<'_>) -> io::Result<bool> {
+        let Boot::Changed { host_id } = boot else {
+            return Ok(false);
+        };
+        if head_known && self.state.identity.head_len > 0 {
+            return Ok(true);
+        }
+        let head = identity::read_at(file, 0, identity::HEAD_BYTES)?;
+        Ok(self.state.is_named_by(host_id, &head))
     }
 
     /// Only then a shorter file that begins alike is a copy: a file that was renamed leaves none behind.
     pub fn was_truncated_in_place(&self) -> bool {
-        let known = &self.state.identity;
-        let its_name_leads_to_it = || std::fs::metadata(&self.path).is_ok_and(|found| found.ino() == known.ino);
-        known.head_len > 0 && (self.open.is_some() || its_name_leads_to_it())
+        self.state.identity.head_len > 0 && (self.open.is_some() || self.is_at_its_path())
     }
 
     /// Looks beside its last path for the file itself under a name that no glob matches, and for copies of it.
@@ -260,10 +289,12 @@ impl Past {
             let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
                 continue;
             };
+            let names = [Some(name), self.first_name.as_deref()];
             for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
                 use std::os::unix::fs::DirEntryExt;
                 let itself = entry.ino() == self.state.identity.ino;
-                if itself || discover::is_generation(&entry.file_name(), name) {
+                let is_generation = |name: &OsStr| discover::is_generation(&entry.file_name(), name);
+                if itself || names.into_iter().flatten().any(is_generation) {
                     found.push(entry.path());
                 }
             }

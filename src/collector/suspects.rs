@@ -7,7 +7,7 @@ use super::follow::{Content, Life};
 use super::identity::{self, HEAD_BYTES, Match, TAIL_BYTES};
 use super::ledger::skipped;
 use super::origin::{fresh, open_same};
-use super::past::Recognised;
+use super::past::{Boot, Recognised};
 use super::{Event, FileKey};
 use std::fs::File;
 use std::io;
@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 /// A copy or archive that has not grown for so long is whole.
 pub const WHOLE_QUIET: Duration = Duration::from_secs(2);
 
+/// After so long it is tried whether an archive is.
+const EARLY_QUIET: Duration = Duration::from_millis(400);
+
 /// A path of which it cannot be told yet what it is.
 #[derive(Debug)]
 pub struct Suspect {
@@ -27,21 +30,31 @@ pub struct Suspect {
     pub kind: Kind,
     pub size: u64,
     since: Instant,
-    /// So much of it was seen to be the same as its original.
-    same_to: u64,
+    /// When it was so long, all of it had been read from its original.
+    known_to: u64,
+    /// It was tried whether it is a whole archive, at this size.
+    pub tried: bool,
     /// How far an archive was compared with what was read.
     pub proof: Option<Proof>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// It may be a copy of this file.
-    CopyOf(FileKey),
-    /// The same of a file that was truncated meanwhile.
-    CopyOfPast,
+    /// It may be a copy of a file that is followed, or was before it was truncated.
+    Copy,
     /// It took the name of this file, which is deleted: it may hold what was read.
     ReplacementOf(FileKey),
     Archive,
+}
+
+/// What comparing with one original says.
+enum Likeness {
+    /// It holds something else.
+    Other,
+    /// It begins as the original does, which must be read first, or the original has changed meanwhile.
+    Unclear,
+    /// All that it holds was read from the original.
+    Copy,
 }
 
 /// What a suspect turned out to be.
@@ -73,7 +86,8 @@ impl Files {
             kind,
             size: u64::MAX,
             since: now,
-            same_to: 0,
+            known_to: 0,
+            tried: false,
             proof: None,
         });
     }
@@ -89,9 +103,11 @@ impl Files {
                         .and_then(|file| file.metadata().map(|metadata| (file, metadata)));
                     if let Ok((file, metadata)) = opened {
                         self.begin(suspect.source, &suspect.path, file, &metadata);
+                        self.hold_if_unnamed(suspect.source, suspect.inode, &suspect.path, now);
                     }
                 }
                 Verdict::GoesOn(key) => self.move_to(key, &suspect),
+                Verdict::Known(_) if !self.tracked[suspect.source].globs.matches(&suspect.path) => {}
                 Verdict::Known(reason) => {
                     log::debug!("{}: {reason}", suspect.path.display());
                     self.insert_known(&suspect, reason);
@@ -111,30 +127,18 @@ impl Files {
         }
         if metadata.size() != suspect.size {
             (suspect.size, suspect.since) = (metadata.size(), now);
-            suspect.proof = None;
+            (suspect.proof, suspect.tried) = (None, false);
         }
-        let is_whole = now.saturating_duration_since(suspect.since) >= WHOLE_QUIET;
+        let silence = now.saturating_duration_since(suspect.since);
+        let (is_quiet, is_whole) = (silence >= EARLY_QUIET, silence >= WHOLE_QUIET);
         let Ok(file) = open_same(&suspect.path, suspect.inode) else {
             return Verdict::Gone;
         };
         let judged = match suspect.kind {
-            Kind::Archive if is_whole => return self.judge_archive(suspect, &file, now),
+            Kind::Archive if is_whole || is_quiet => return self.judge_archive(suspect, &file, !is_whole, now),
             Kind::Archive => return Verdict::Undecided,
             Kind::ReplacementOf(key) => self.judge_replacement(key, &file, suspect.size),
-            Kind::CopyOf(key) => match self.judge_copy(key, suspect, &file, is_whole, now) {
-                // Truncated while they were compared: that it differs says nothing.
-                Ok(Verdict::New)
-                    if self
-                        .files
-                        .get(&key)
-                        .is_some_and(|original| !original.is_intact().unwrap_or(true)) =>
-                {
-                    self.enqueue(key);
-                    Ok(Verdict::Undecided)
-                }
-                judged => judged,
-            },
-            Kind::CopyOfPast => self.judge_copy_of_past(suspect, &file, is_whole, now),
+            Kind::Copy => self.judge_copy(suspect, &file, is_whole, now),
         };
         judged.unwrap_or(Verdict::New)
     }
@@ -156,40 +160,54 @@ impl Files {
         })
     }
 
-    fn judge_copy(
-        &mut self,
-        key: FileKey,
-        suspect: &mut Suspect,
-        file: &File,
-        is_whole: bool,
-        now: Instant,
-    ) -> io::Result<Verdict> {
-        if self.is_queued(key) {
+    /// Is it a copy of one of the files that have, or had first, the name that it is called after?
+    fn judge_copy(&mut self, suspect: &mut Suspect, file: &File, is_whole: bool, now: Instant) -> io::Result<Verdict> {
+        if suspect.size == 0 && !is_whole {
             return Ok(Verdict::Undecided);
         }
-        self.ensure_open(key);
-        let Some(original) = self.files.get(&key) else {
-            return self.judge_copy_of_past(suspect, file, is_whole, now);
-        };
-        if !original.is_intact()? {
-            // It was truncated just now: its own turn comes first.
-            self.enqueue(key);
-            return Ok(Verdict::Undecided);
+        let (mut is_known, mut may_be_copy) = (false, false);
+        for key in self.originals_of(suspect.source, &suspect.path, suspect.inode) {
+            match self.compare(key, suspect, file)? {
+                Likeness::Other => {}
+                Likeness::Unclear => may_be_copy = true,
+                Likeness::Copy => is_known = true,
+            }
         }
-        let Some(open) = original.file() else {
-            return Ok(Verdict::New);
-        };
-        let length = suspect.size.min(original.state.size_seen);
-        if !same_bytes(open, file, 0, length.min(HEAD_BYTES as u64))? {
-            return Ok(Verdict::New);
+        if is_known {
+            suspect.known_to = suspect.size;
         }
+        Ok(match (is_known, may_be_copy) {
+            (true, _) if is_whole => Verdict::Known(skipped::COPY_KNOWN),
+            (true, _) | (false, true) => Verdict::Undecided,
+            (false, false) => return self.judge_copy_of_past(suspect, file, is_whole, now),
+        })
+    }
+
+    /// A copy is as long as its original at most: that may have grown meanwhile.
+    fn compare(&mut self, original: FileKey, suspect: &Suspect, file: &File) -> io::Result<Likeness> {
+        self.ensure_open(original);
+        let Some(followed) = self.files.get(&original) else {
+            return Ok(Likeness::Other);
+        };
+        let Some(open) = followed.file() else {
+            return Ok(Likeness::Other);
+        };
+        let length = suspect.size;
         let tail = length.saturating_sub(TAIL_BYTES as u64);
-        let same = same_bytes(open, file, tail, length)?;
-        suspect.same_to = if same { length } else { 0 };
-        Ok(match (is_whole, same) {
-            (false, _) => Verdict::Undecided,
-            (true, true) if length > 0 => Verdict::Known(skipped::COPY_KNOWN),
-            (true, _) => Verdict::New,
+        let is_same = length > 0
+            && open.metadata()?.len() >= length
+            && same_bytes(open, file, 0, length.min(HEAD_BYTES as u64))?
+            && same_bytes(open, file, tail, length)?;
+        // Asked last: of one that was truncated while they were compared nothing is known.
+        let is_intact = followed.is_intact()?;
+        Ok(match (is_intact, is_same) {
+            (true, false) => Likeness::Other,
+            (true, true) if length <= followed.position => Likeness::Copy,
+            (false, _) | (true, true) => {
+                // Its own turn comes first.
+                self.enqueue(original);
+                Likeness::Unclear
+            }
         })
     }
 
@@ -201,8 +219,8 @@ impl Files {
         is_whole: bool,
         now: Instant,
     ) -> io::Result<Verdict> {
-        let recognised = self.pasts.recognise(suspect.source, &suspect.path, file, false)?;
-        let all_seen = suspect.same_to == suspect.size && suspect.size > 0;
+        let recognised = self.pasts.recognise(suspect.source, &suspect.path, file, Boot::Same)?;
+        let all_known = suspect.known_to == suspect.size && suspect.size > 0;
         Ok(match (recognised, is_whole) {
             (Some((row, how @ (Recognised::Same | Recognised::PowerCut))), _) => {
                 let content = Content::File(file.try_clone()?);
@@ -211,9 +229,9 @@ impl Files {
             }
             (Some((_, Recognised::PartialCopy)), true) => Verdict::Known(skipped::COPY_KNOWN),
             // Too short to be recognised by its head.
-            (None, true) if all_seen => Verdict::Known(skipped::COPY_KNOWN),
+            (None, true) if all_known => Verdict::Known(skipped::COPY_KNOWN),
             (Some((_, Recognised::PartialCopy)), false) => Verdict::Undecided,
-            (None, false) if all_seen => Verdict::Undecided,
+            (None, false) if all_known => Verdict::Undecided,
             (None, _) => Verdict::New,
         })
     }

@@ -68,6 +68,23 @@ fn line_written_while_the_start_still_looks_around_is_no_old_one() {
 }
 
 #[test]
+fn line_written_after_the_start_and_before_the_first_look_is_no_old_one() {
+    let mut bench = Bench::with(
+        "*.log",
+        Options {
+            from_end: true,
+            ..Options::default()
+        },
+    );
+    bench.append("a.log", "old\nolder\n");
+    bench.append("b.log", "old\n");
+    bench.begin("b.log");
+    bench.append("a.log", "new\n");
+    bench.start();
+    bench.expect(&["new"]);
+}
+
+#[test]
 fn file_that_nobody_wrote_to_for_long_is_skipped_up_to_its_end() {
     let old = Some(Duration::from_secs(30));
     let mut bench = Bench::with(

@@ -10,6 +10,10 @@ use std::fs::{File, Metadata};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
+/// The clock by which file systems stamp births runs in ticks, of 10 ms at most: a file that was born right after the
+/// start may be stamped before it.
+pub const CLOCK_TICKS: Duration = Duration::from_millis(20);
+
 /// A source as it is being followed.
 #[derive(Debug)]
 pub struct Tracked {
@@ -22,6 +26,16 @@ pub struct Tracked {
     refilled: Instant,
 }
 
+/// What is known of a file that is about to be begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum History {
+    Unknown,
+    /// It was there when the program was started first.
+    SeenAtStart,
+    /// It was followed before, and holds something else now.
+    Followed,
+}
+
 /// Why a path is not read; told once, until it changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
@@ -29,6 +43,8 @@ pub enum Refusal {
     NoRegularFile,
     OurOwn,
     UnreadableArchive,
+    /// An archive of more than one file.
+    ManyFiles,
     Error(String),
 }
 
@@ -70,15 +86,15 @@ impl Tracked {
         (self.tokens < 0.0).then(|| Duration::from_secs_f64((-self.tokens / rate).min(60.0)))
     }
 
-    /// Why what a file holds at first sight is not read; none: it is read from its beginning. `known`: it was followed
-    /// before, and holds something else now.
-    pub fn reason_to_skip(&self, file: &File, metadata: &Metadata, known: bool) -> Option<&'static str> {
-        let born_before = match identity::birth(file) {
-            _ if known => false,
-            Some(birth) => birth < self.first_start,
-            // A file system that does not tell: what was not written to since then was there before.
-            None => metadata.modified().is_ok_and(|written| written < self.first_start),
+    /// Why what a file holds at first sight is not read; none: it is read from its beginning.
+    pub fn reason_to_skip(&self, file: &File, metadata: &Metadata, history: History) -> Option<&'static str> {
+        // A file system that does not tell of births: what was not written to since then was there before.
+        let birth = identity::birth(file).or_else(|| metadata.modified().ok());
+        let late = match history {
+            History::Unknown => CLOCK_TICKS,
+            History::SeenAtStart | History::Followed => Duration::ZERO,
         };
+        let born_before = history != History::Followed && birth.is_some_and(|birth| birth + late < self.first_start);
         let age = metadata
             .modified()
             .ok()
@@ -108,7 +124,7 @@ impl Refusal {
     pub fn is_passing(&self) -> bool {
         match self {
             Refusal::Permission | Refusal::Error(_) => true,
-            Refusal::NoRegularFile | Refusal::OurOwn | Refusal::UnreadableArchive => false,
+            Refusal::NoRegularFile | Refusal::OurOwn | Refusal::UnreadableArchive | Refusal::ManyFiles => false,
         }
     }
 }
@@ -130,6 +146,7 @@ impl Files {
             }
             Refusal::OurOwn => log::warn!("{path_text} is not followed: it is written by this program"),
             Refusal::UnreadableArchive => log::info!("{path_text} is not read: only .gz and .zst can be decompressed"),
+            Refusal::ManyFiles => log::info!("{path_text} is not read: it holds a tar archive"),
             Refusal::Error(error) => log::warn!("reading {path_text}: {error}; it is tried again"),
         }
         self.refused.insert(path.to_owned(), refusal);
@@ -148,5 +165,37 @@ impl Files {
             }
             self.note(&path, true, now);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collector::lines::Newline;
+
+    #[test]
+    fn file_born_right_after_the_start_is_new_though_the_clock_of_births_runs_late() {
+        let file = tempfile::tempfile().unwrap();
+        let metadata = file.metadata().unwrap();
+        let birth = identity::birth(&file).or_else(|| metadata.modified().ok()).unwrap();
+        let is_old = |ms: u64, history| {
+            let source = Source {
+                name: "app".into(),
+                paths: Vec::new(),
+                exclude: Vec::new(),
+                read_from: ReadFrom::End,
+                ignore_older: None,
+                read_rate: 0,
+                newline: Newline::Byte,
+                max_line_bytes: 1024,
+            };
+            let globs = Globs::new(&[], &[]).unwrap();
+            let tracked = Tracked::new(source, globs, birth + Duration::from_millis(ms));
+            tracked.reason_to_skip(&file, &metadata, history).is_some()
+        };
+        assert!(!is_old(10, History::Unknown));
+        assert!(is_old(30, History::Unknown));
+        assert!(is_old(1, History::SeenAtStart));
+        assert!(!is_old(30, History::Followed));
     }
 }

@@ -4,7 +4,7 @@ use super::recall::recall;
 use super::reload::{self, Letterbox, Orders, Reloader};
 use super::streams::Streams;
 use super::worker::{AtEnd, Plan, SourceParts, Sources, Worker};
-use super::{COURIERS_DEADLINE, Service, begin, careful};
+use super::{COURIERS_DEADLINE, Opening, Service, begin, careful};
 use crate::alert::redact::Redactor;
 use crate::alert::{Composer, Host, id};
 use crate::alerter::courier::{self, Bell, Courier, Feed, Feeder, Mode, Order};
@@ -18,7 +18,7 @@ use crate::control::Control;
 use crate::judge::{self, Judge};
 use crate::keeper::{self, BOOT_ID, Board, Keeper};
 use crate::metrics::Metrics;
-use crate::state::{self, Durability, Lock, State, checkpoints, outbox, verdicts};
+use crate::state::{self, Durability, State, checkpoints, outbox, verdicts};
 use crate::status_page::StatusPage;
 use crate::{alerter, record};
 use anyhow::{Context, Result};
@@ -46,7 +46,7 @@ impl Service {
     pub(super) fn build(
         mut settings: Settings,
         options: &RunOptions,
-        lock: Lock,
+        Opening { lock, first_look }: Opening,
         stop: &dyn Fn() -> bool,
     ) -> Result<Self> {
         let started = Instant::now();
@@ -61,8 +61,8 @@ impl Service {
         let identity = identity(&mut state)?;
         let composer = composer(&identity, &settings);
         let streams = Streams::build(&state, &settings, options, &composer.host.id, &event_senders)?;
-        let (mut collector, collector_stop) =
-            collector(&mut state, &settings, options, &composer.host, event_senders, spent)?;
+        let ends = (first_look, event_senders, spent);
+        let (mut collector, collector_stop) = collector(&mut state, &settings, options, &composer.host, ends)?;
         let (couriers, lines, orders) = couriers(&state, &settings, options, &to_keeper)?;
         let plans: Vec<Letterbox<Plan>> = event_receivers.iter().map(|_| Letterbox::new(1)).collect();
         let (board, shown) = board(&settings, &state)?;
@@ -241,24 +241,25 @@ pub(super) fn composer(identity: &Identity, settings: &Settings) -> Composer {
     }
 }
 
+/// What was seen before anything was built, where chunks go, and where spent buffers come from.
+type CollectorEnds = (FirstLook, Vec<Sender<collector::Event>>, Receiver<Vec<u8>>);
+
 pub(super) fn collector(
     state: &mut State,
     settings: &Settings,
     options: &RunOptions,
     host: &Host,
-    events: Vec<Sender<collector::Event>>,
-    spent: Receiver<Vec<u8>>,
+    (mut first_look, events, spent): CollectorEnds,
 ) -> Result<(Collector, collector::Stop)> {
-    let now_ms = jiff::Timestamp::now().as_millisecond();
+    let began = jiff::Timestamp::try_from(first_look.began).context("reading the clock")?;
     let started = checkpoints::first_starts(state.connection())?;
     let of_files = |source: &&config::Source| source.input == Input::Files;
     let sources = settings.sources.iter().filter(of_files).map(|source| &source.collector);
-    let first_look = FirstLook::at(sources.filter(|source| !started.contains_key(&*source.name)));
+    first_look.take(sources.filter(|source| !started.contains_key(&*source.name)));
     state.commit(Durability::Full, |connection| {
-        settings
-            .sources
-            .iter()
-            .try_for_each(|source| checkpoints::remember_first_start(connection, &source.collector.name, now_ms))
+        settings.sources.iter().try_for_each(|source| {
+            checkpoints::remember_first_start(connection, &source.collector.name, began.as_millisecond())
+        })
     })?;
     let files = checkpoints::load(state.connection())?;
     let resumed = files.into_iter().map(checkpoints::resumed);

@@ -17,7 +17,7 @@ use crate::analyzer::stream::{Seen, Stream};
 use crate::cli::RunOptions;
 use crate::collector::ledger::lost;
 use crate::collector::lines::Newline;
-use crate::collector::{Chunk, Collector, FileState, Opened, Resume};
+use crate::collector::{Chunk, Collector, FileState, FirstLook, Opened, Resume};
 use crate::config::Settings;
 use crate::keeper::{Batch, Keeper};
 use crate::metrics::Metrics;
@@ -26,7 +26,7 @@ use anyhow::Result;
 use crossbeam_channel::bounded;
 use memory::{Memory, Span, Step};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// The longest that a start reads carefully: supervisors give it 90 s. What is left is left to the service or, since
 /// something was committed, to the next start.
@@ -62,7 +62,14 @@ pub fn read(
     let composer = build::composer(&build::identity(&mut state)?, settings);
     let (events, _never_read) = bounded(1);
     let (_spent, spent) = bounded(1);
-    let (mut collector, _stop) = build::collector(&mut state, settings, options, &composer.host, vec![events], spent)?;
+    let first_look = FirstLook::began(SystemTime::now());
+    let (mut collector, _stop) = build::collector(
+        &mut state,
+        settings,
+        options,
+        &composer.host,
+        (first_look, vec![events], spent),
+    )?;
     let mut keeper = keeper(state, composer, settings, metrics)?;
     let mut found = collector.first_sight();
     found.retain(|opened| opened.row.is_some_and(|row| suspects.contains(&row)));

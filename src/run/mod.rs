@@ -24,8 +24,8 @@ pub mod worker;
 
 use crate::alerter::courier::Courier;
 use crate::cli::RunOptions;
-use crate::collector::Collector;
-use crate::collector::piped::PipedStop;
+use crate::collector::piped::{Input, PipedStop};
+use crate::collector::{Collector, FirstLook};
 use crate::config::Settings;
 use crate::control::Control;
 use crate::judge::Judge;
@@ -39,7 +39,7 @@ use notify::Notifier;
 use reload::{Load, Reloader};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use streams::Streams;
 use threads::{Signals, Threads};
 use worker::Worker;
@@ -59,6 +59,7 @@ pub enum Ended {
 
 /// Runs the service until SIGTERM or SIGINT (or, with `once`, until everything is read).
 pub fn run(settings: Settings, options: &RunOptions, load: Load) -> Result<Ended> {
+    let mut first_look = FirstLook::began(SystemTime::now());
     let lock = match state::lock(&settings.state_dir)? {
         Ok(lock) => lock,
         Err(_) if options.single_instance => return Ok(Ended::AlreadyRunning),
@@ -68,8 +69,22 @@ pub fn run(settings: Settings, options: &RunOptions, load: Load) -> Result<Ended
         }
     };
     let signals = threads::signals()?;
-    let service = Service::build(settings, options, lock, &|| !signals.stop.is_empty())?;
+    if !state::exists(&settings.state_dir) {
+        // Making one takes as long as the disk likes: what is written meanwhile is no old line.
+        let of_files = settings.sources.iter().filter(|source| source.input == Input::Files);
+        first_look.take(of_files.map(|source| &source.collector));
+    }
+    let service = Service::build(settings, options, Opening { lock, first_look }, &|| {
+        !signals.stop.is_empty()
+    })?;
     service.run(&signals, &load)
+}
+
+/// What a start begins with.
+struct Opening {
+    lock: Lock,
+    /// How long the files were then.
+    first_look: FirstLook,
 }
 
 /// Everything that can fail has been done.

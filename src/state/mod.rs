@@ -77,6 +77,11 @@ pub fn lock(dir: &Path) -> Result<std::result::Result<Lock, Held>> {
     Ok(Ok(Lock { _file: file }))
 }
 
+/// Whether a state was ever made in `dir`.
+pub fn exists(dir: &Path) -> bool {
+    dir.join("state.db").exists()
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
     /// fsync before the commit returns.

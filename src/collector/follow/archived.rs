@@ -43,7 +43,7 @@ impl Followed {
         let next = cut.next;
         self.state
             .identity
-            .set_tail(self.position + next as u64, &archive.carry[..next]);
+            .move_tail(self.position + next as u64, &archive.carry[..next]);
         buffer.extend_from_slice(&archive.carry[..next]);
         archive.carry.drain(..next);
         archive.at += next as u64;

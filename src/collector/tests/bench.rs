@@ -1,5 +1,6 @@
 //! A collector in its thread, and the other end of its channels: what an analyzer and a state would see of it.
 
+use crate::collector::tracked::CLOCK_TICKS;
 use crate::collector::watch::Watcher;
 use crate::collector::*;
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
@@ -52,7 +53,7 @@ pub struct Bench {
     pub lines: Vec<String>,
     /// What the state would hold.
     pub rows: BTreeMap<i64, (PathBuf, Resume, FileState)>,
-    first_start_ms: Option<i64>,
+    pub first_start_ms: Option<i64>,
     first_look: Option<FirstLook>,
     keys: HashMap<FileKey, i64>,
     running: Option<(Receiver<Event>, Stop, std::thread::JoinHandle<()>)>,
@@ -102,7 +103,7 @@ impl Bench {
             std::fs::write(&probe, "").unwrap();
             let now = std::fs::metadata(&probe).unwrap().modified().unwrap();
             // The first start is kept in milliseconds.
-            if now > born + Duration::from_millis(2) {
+            if now > born + CLOCK_TICKS + Duration::from_millis(2) {
                 return;
             }
         }
@@ -127,16 +128,37 @@ impl Bench {
         }
     }
 
-    /// The next start has had its first look now.
+    /// The program is started now; what was written to `name` before lies behind by the clock of the file system, too.
+    pub fn begin(&mut self, name: &str) {
+        self.wait_until_older_than_now(name);
+        let began = SystemTime::now();
+        self.first_look = Some(FirstLook::began(began));
+        let probe = self.path("state/probe");
+        while std::fs::metadata(&probe).unwrap().modified().unwrap() < began {
+            std::fs::write(&probe, "").unwrap();
+        }
+    }
+
+    /// It has had its first look now.
     pub fn look(&mut self) {
-        self.first_look = Some(FirstLook::at([&self.source()].into_iter()));
+        let source = self.source();
+        let look = self
+            .first_look
+            .get_or_insert_with(|| FirstLook::began(SystemTime::now()));
+        look.take([&source].into_iter());
     }
 
     pub fn start(&mut self) {
         assert!(self.running.is_none());
         let source: Arc<str> = "app".into();
-        let now_ms = i64::try_from(SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
-        let first_start_ms = *self.first_start_ms.get_or_insert(now_ms);
+        if self.first_start_ms.is_none() {
+            self.look();
+        }
+        let first_look = self.first_look.take().unwrap_or_default();
+        let began = first_look.began.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let first_start_ms = *self
+            .first_start_ms
+            .get_or_insert(i64::try_from(began.as_millis()).unwrap());
         let resumed = self.rows.iter().map(|(row, (path, resume, file_state))| Resumed {
             row: *row,
             source: source.clone(),
@@ -151,7 +173,7 @@ impl Bench {
             resumed: resumed.collect(),
             first_starts: BTreeMap::from([("app".to_owned(), first_start_ms)]),
             host_id: "host".to_owned(),
-            first_look: self.first_look.take().unwrap_or_default(),
+            first_look,
             state_dir: self.path("state"),
             events: vec![sender],
             spent,

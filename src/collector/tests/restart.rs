@@ -38,6 +38,34 @@ fn file_renamed_meanwhile_is_finished_also_outside_the_glob() {
 }
 
 #[test]
+fn generation_that_was_born_and_renamed_meanwhile_is_read_though_no_glob_names_it() {
+    let mut bench = read_and_stopped("a.log");
+    bench.append("a.log", "3\n");
+    let name = |generation: usize| bench.path(&format!("a.log.{generation}"));
+    fs::rename(bench.path("a.log"), name(1)).unwrap();
+    bench.append("a.log", "4\n");
+    fs::rename(name(1), name(2)).unwrap();
+    fs::rename(bench.path("a.log"), name(1)).unwrap();
+    bench.append("a.log", "5\n");
+    bench.start();
+    bench.expect_in_any_order(&["1", "2", "3", "4", "5"]);
+}
+
+#[test]
+fn older_generation_that_no_glob_names_is_not_read() {
+    let mut bench = Bench::new("a.log");
+    bench.append("a.log.1", "never\n");
+    bench.wait_until_older_than_now("a.log.1");
+    bench.append("a.log", "1\n");
+    bench.start();
+    bench.expect(&["1"]);
+    fs::rename(bench.path("a.log.1"), bench.path("a.log.2")).unwrap();
+    fs::rename(bench.path("a.log"), bench.path("a.log.1")).unwrap();
+    bench.append("a.log", "2\n");
+    bench.expect(&["1", "2"]);
+}
+
+#[test]
 fn unread_rest_of_a_file_compressed_meanwhile_comes_from_its_archive() {
     for glob in ["*.log*", "*.log"] {
         let mut bench = read_and_stopped(glob);

@@ -255,3 +255,45 @@ fn copy_that_is_shorter_than_what_was_read_is_known_also_after_a_restart() {
     bench.expect(&expected);
     bench.expect_nothing_for(Duration::from_secs(3));
 }
+
+#[test]
+fn generations_that_pass_faster_than_we_look_are_all_read_also_if_no_glob_names_them() {
+    let mut bench = Bench::new("a.log");
+    bench.start();
+    let mut expected = Vec::new();
+    for round in 0..2 {
+        for line in 0..6 {
+            for generation in (1..12).rev() {
+                // Those that are not there yet cannot be renamed.
+                let name = |number: usize| bench.path(&format!("a.log.{number}"));
+                fs::rename(name(generation), name(generation + 1)).ok();
+            }
+            if line + round > 0 {
+                fs::rename(bench.path("a.log"), bench.path("a.log.1")).unwrap();
+            }
+            bench.append("a.log", &format!("line {round}{line}\n"));
+            expected.push(format!("line {round}{line}"));
+        }
+        let lines: Vec<&str> = expected.iter().map(String::as_str).collect();
+        bench.expect_in_any_order(&lines);
+    }
+    // Neither are copies of what was read, nor what else is called so.
+    fs::copy(bench.path("a.log"), bench.path("a.log.0")).unwrap();
+    bench.append("a.log.tmp", "never\n");
+    bench.expect_nothing_for(Duration::from_secs(3));
+}
+
+#[test]
+fn tar_archive_is_no_log() {
+    let mut bench = Bench::new("*.log*");
+    let mut tar = vec![0u8; 1024];
+    tar[..5].copy_from_slice(b"a.log");
+    tar[257..262].copy_from_slice(b"ustar");
+    tar.extend(b"never\n");
+    fs::write(bench.path("a.log.tar"), tar).unwrap();
+    gzip(&bench, "a.log.tar");
+    bench.append("b.log", "1\n");
+    bench.start();
+    bench.expect(&["1"]);
+    bench.expect_nothing_for(Duration::from_secs(3));
+}
