@@ -90,7 +90,8 @@ impl Host {
         let text = |alert: &serde_json::Value| alert["text"].as_str().map(str::to_owned);
         let mut known = std::collections::HashSet::new();
         let mut alerts = self.alerts();
-        alerts.retain(|alert| known.insert(alert["id"].to_string()));
+        // A loss has a text of its own: what to do.
+        alerts.retain(|alert| alert["kind"] != "loss" && known.insert(alert["id"].to_string()));
         alerts.iter().filter_map(text).collect()
     }
 
