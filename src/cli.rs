@@ -410,9 +410,17 @@ fn scan_options(scan: TypedScan, quiet: bool, now: jiff::Timestamp) -> Result<Sc
             ))),
         }
     };
+    let (since, until) = (time("--since", scan.since)?, time("--until", scan.until)?);
+    if let (Some(since), Some(until)) = (since, until)
+        && since >= until
+    {
+        return Err(usage(&format!(
+            "--since {since} is not before --until {until}: nothing lies between them"
+        )));
+    }
     Ok(ScanOptions {
-        since: time("--since", scan.since)?,
-        until: time("--until", scan.until)?,
+        since,
+        until,
         paths: scan.paths,
         json: scan.json,
         html: scan.html,

@@ -169,6 +169,23 @@ fn times_are_absolute_local_or_ago() {
 }
 
 #[test]
+fn a_stretch_that_ends_before_it_begins_is_refused() {
+    let message = refused(&[
+        "scan",
+        "--since",
+        "2026-11-23",
+        "--until",
+        "2026-11-22",
+        "--timezone",
+        "UTC",
+    ]);
+    assert!(
+        message.contains("--since 2026-11-23T00:00:00Z is not before --until 2026-11-22T00:00:00Z"),
+        "{message}"
+    );
+}
+
+#[test]
 fn all_needs_json() {
     assert!(refused(&["scan", "--all"]).contains("--json"));
     assert!(scan(&["--json", "--all"]).all);

@@ -28,6 +28,8 @@ const CELLS_MAX: i64 = 600;
 const OTHER_GROUPS: i64 = -1;
 
 const PAGE: &str = include_str!("page.html");
+/// What every page begins with.
+pub const BEGINNING: &[u8] = b"<!doctype html>";
 const DATA: &str = "{{data}}";
 
 /// Writes the page. The report's time line is made coarser for it.

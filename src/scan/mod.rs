@@ -36,8 +36,9 @@ use plan::Plan;
 use progress::Progress;
 use report::{Report, Totals};
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::Instant;
 use unit::Cut;
 use visit::Item;
@@ -90,11 +91,7 @@ pub fn run(
         paths => paths,
     };
     // Created before the work, so that a wrong path is told at once.
-    let page = options
-        .html
-        .as_deref()
-        .map(|path| File::create(path).with_context(|| format!("creating {}", path.display())));
-    let page = page.transpose()?;
+    let page = options.html.as_deref().map(create_page).transpose()?;
     let found = input::find(paths, own_files(page.as_ref()));
     let draws = terminal.stderr_is_tty && !options.quiet && !(options.json && terminal.stdout_is_tty);
     let plan = Plan::new(options, settings, jiff::Timestamp::now())?;
@@ -128,6 +125,28 @@ pub fn run(
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("writing the results"),
         Ok(()) | Err(_) => Ok(outcome),
     }
+}
+
+/// Creates the page, or writes over an earlier one: never over anything else, such as the log that is to be scanned.
+fn create_page(path: &Path) -> anyhow::Result<File> {
+    let creating = || format!("creating {}", path.display());
+    if path
+        .metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0)
+    {
+        let mut head = Vec::new();
+        let before = File::open(path).with_context(creating)?;
+        before
+            .take(html::BEGINNING.len() as u64)
+            .read_to_end(&mut head)
+            .with_context(creating)?;
+        anyhow::ensure!(
+            head == html::BEGINNING,
+            "{}: exists and is no page that scan wrote; nothing is written over it: choose another name for --html",
+            path.display()
+        );
+    }
+    File::create(path).with_context(creating)
 }
 
 /// Device and inode of the files that we write while we read.

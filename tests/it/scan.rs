@@ -344,6 +344,23 @@ fn the_page_holds_the_groups_and_is_one_file() {
 }
 
 #[test]
+fn a_page_is_written_over_a_page_and_over_nothing_else() {
+    let folder = folder(&[("app.log", LOG.as_bytes())]);
+    for (page, status) in [("report.html", 0), ("report.html", 0), ("app.log", 1)] {
+        let output = scan_in(folder.path(), &["--html", page, "app.log"], None);
+        assert_eq!(output.status.code(), Some(status), "{page}: {}", err(&output));
+        if status != 0 {
+            assert!(
+                err(&output).contains("app.log: exists and is no page"),
+                "{}",
+                err(&output)
+            );
+        }
+    }
+    assert_eq!(fs::read_to_string(folder.path().join("app.log")).unwrap(), LOG);
+}
+
+#[test]
 fn a_stack_trace_is_one_record() {
     let log = "\
 2026-11-23T06:00:00Z ERROR request failed
