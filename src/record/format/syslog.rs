@@ -7,6 +7,7 @@ use super::detail;
 use crate::record::level::{self, Level};
 use crate::record::timestamp;
 use serde_json::{Map, Value};
+use std::ops::Range;
 
 /// The parts of a line. Empty: missing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -295,7 +296,7 @@ fn elements(text: &[u8]) -> Map<String, Value> {
         let id_len = inner.iter().take_while(|b| !matches!(b, b' ' | b']')).count();
         let id = detail::lossy(&inner[..id_len]);
         let mut parameters = Vec::new();
-        let mut sound = true;
+        let mut sound = !inner[..id_len].iter().any(|b| matches!(b, b'=' | b'"'));
         let mut at = id_len;
         while inner.get(at) == Some(&b' ') {
             at += 1;
@@ -305,17 +306,16 @@ fn elements(text: &[u8]) -> Map<String, Value> {
                 .count();
             let name = &inner[at..at + name_len];
             at += name_len;
-            let Some(value_len) = quoted_len(&inner[at..]) else {
+            let Some(value) = quoted(&inner[at..]) else {
                 sound &= name.is_empty() && inner.get(at) == Some(&b']');
                 at += inner[at..].iter().take_while(|b| !matches!(b, b' ' | b']')).count();
                 continue;
             };
-            let value = &inner[at + 2..at + value_len - 1];
             parameters.push(Value::Array(vec![
                 Value::String(detail::lossy(name)),
-                Value::String(detail::lossy(value)),
+                Value::String(detail::lossy(&inner[at + value.start..at + value.end])),
             ]));
-            at += value_len;
+            at += value.end + 1;
         }
         if sound {
             map.insert(id, Value::Array(parameters));
@@ -325,16 +325,15 @@ fn elements(text: &[u8]) -> Map<String, Value> {
     map
 }
 
-/// Bytes of `="value"` at the beginning of `text`.
-fn quoted_len(text: &[u8]) -> Option<usize> {
-    if !text.starts_with(b"=\"") {
-        return None;
-    }
-    let mut at = 2;
+/// Where in `="value"` at the beginning of `text` the value stands; some senders write a blank behind the sign.
+fn quoted(text: &[u8]) -> Option<Range<usize>> {
+    let behind = text.strip_prefix(b"=")?.trim_ascii_start();
+    let start = text.len() - behind.strip_prefix(b"\"")?.len();
+    let mut at = start;
     loop {
         at += memchr::memchr2(b'"', b'\\', text.get(at..)?)?;
         if text[at] == b'"' {
-            return Some(at + 1);
+            return Some(start..at);
         }
         at += 2;
     }
@@ -345,8 +344,15 @@ fn rfc3164(rest: &[u8], prioritised: bool, strictness: Strictness) -> Option<Sys
     let bsd = rest.first()?.is_ascii_uppercase();
     let (_, len) = match timestamp::scan(rest) {
         Some(found) => found,
-        // Cisco counts its messages, and marks a clock that is not set.
-        None => return if prioritised { Some(untimed(rest)) } else { None },
+        None if !prioritised => return None,
+        None => {
+            let Some((host, timed)) = behind_count(rest) else {
+                return Some(untimed(rest));
+            };
+            let parsed = rfc3164(timed, prioritised, strictness)?;
+            let host = if parsed.host.is_empty() { host } else { parsed.host };
+            return Some(Syslog { host, ..parsed });
+        }
     };
     let stamp = &rest[..len];
     let behind = &rest[len..];
@@ -388,6 +394,23 @@ fn rfc3164(rest: &[u8], prioritised: bool, strictness: Strictness) -> Option<Sys
         body,
         ..Syslog::default()
     }))
+}
+
+/// Cisco counts its messages, may name its host behind that, and marks a clock that is not set: `25: core-1: *Mar  1 …`.
+/// Gives the host and what begins with the stamp.
+fn behind_count(rest: &[u8]) -> Option<(&[u8], &[u8])> {
+    let digits = rest.iter().take(10).take_while(|b| b.is_ascii_digit()).count();
+    let counted = rest[digits..].strip_prefix(b": ")?;
+    let timed = |text: &'_ [u8]| {
+        let unmarked = usize::from(matches!(text.first(), Some(b'*' | b'.')));
+        timestamp::scan(&text[unmarked..]).map(|_| unmarked)
+    };
+    if let Some(unmarked) = timed(counted) {
+        return Some((&rest[..0], &counted[unmarked..]));
+    }
+    let (first, after) = word(counted);
+    let host = first.strip_suffix(b":").filter(|host| is_host(host))?;
+    timed(after).map(|unmarked| (host, &after[unmarked..]))
 }
 
 /// A line with a priority and no stamp: a tag at most.
@@ -464,9 +487,7 @@ fn with_leading_data(parsed: Syslog<'_>) -> Syslog<'_> {
     let Some(len) = elements_len(text) else {
         return parsed;
     };
-    let filled = elements(&text[..len])
-        .values()
-        .any(|value| value.as_array().is_some_and(|list| !list.is_empty()));
+    let filled = memchr::memmem::find(&text[..len], b"=\"").is_some();
     if !filled || !matches!(text.get(len), None | Some(b' ')) {
         return parsed;
     }

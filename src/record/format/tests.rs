@@ -61,6 +61,62 @@ fn rfc5424_without_its_version_is_read_too() {
 }
 
 #[test]
+fn rfc3164_of_switches_is_counted_and_marked() {
+    for (line, host, message, at) in [
+        (
+            "<187>25: *Nov 23 06:00:01.123: %LINK-3-UPDOWN: down",
+            "",
+            "down",
+            "2026-11-23T06:00:01.123Z",
+        ),
+        (
+            "<187>237: core-1: Nov 23 06:00:01 UTC: %LINK-3-UPDOWN: down",
+            "core-1",
+            "down",
+            "2026-11-23T06:00:01Z",
+        ),
+        (
+            "<187>: 2025 Nov 23 06:00:01 UTC: %ETH-3-DOWN: down",
+            "",
+            "down",
+            "2025-11-23T06:00:01Z",
+        ),
+        (
+            "<187>2025 Nov 23 06:00:01 gw app: down",
+            "gw",
+            "down",
+            "2025-11-23T06:00:01Z",
+        ),
+    ] {
+        let got = details(Format::Auto, line);
+        assert_eq!(got.message, message, "{line}");
+        assert_eq!(
+            got.fields.get("host").and_then(Value::as_str).unwrap_or(""),
+            host,
+            "{line}"
+        );
+        assert_eq!(time(&got).as_deref(), Some(at), "{line}");
+    }
+}
+
+#[test]
+fn structured_data_is_read_as_loosely_as_it_is_written() {
+    let got = details(
+        Format::Auto,
+        r#"<13>1 2026-11-23T06:00:01Z gw app 1 - [a@1 k= "v" l="w"] x"#,
+    );
+    assert_eq!(got.fields["structured_data"], json!({"a@1": [["k", "v"], ["l", "w"]]}));
+    let got = details(
+        Format::Auto,
+        r#"<46>Nov 23 06:00:01 gw rsyslogd: [software="rsyslogd" pid="1"] start"#,
+    );
+    assert_eq!(
+        (got.message.as_str(), got.fields.get("structured_data")),
+        ("start", None)
+    );
+}
+
+#[test]
 fn rfc3164_as_daemons_and_devices_write_it() {
     for (line, host, app, procid, message) in [
         (

@@ -19,6 +19,7 @@ pub(super) fn from_digit(bytes: &[u8]) -> Option<(Stamp, usize)> {
     let day = match (run, bytes.get(run)) {
         (4, Some(b'-' | b'/' | b'.')) => year_first(&mut cursor)?,
         (4, Some(0xE5)) => chinese(&mut cursor)?,
+        (4, Some(b' ')) => year_and_name(&mut cursor)?,
         (8, Some(_)) | (14, _) => compact(&mut cursor, run)?,
         (6, Some(b' ')) => short_compact(&mut cursor)?,
         (10 | 13 | 16 | 19, _) => return epoch(bytes, run),
@@ -184,6 +185,16 @@ fn year_first(cursor: &mut Cursor<'_>) -> Option<Day> {
     cursor.eat(separator)?;
     let day = cursor.small(1, 31)?;
     Some(Day::Full { year, month, day })
+}
+
+/// `2026 Nov 23`, as switches write it.
+fn year_and_name(cursor: &mut Cursor<'_>) -> Option<Day> {
+    let year = cursor.year()?;
+    cursor.eat_spaces();
+    let month = cursor.month_name()?;
+    let spaces = cursor.eat_spaces();
+    let day = cursor.small(1, 31)?;
+    (spaces > 0).then_some(Day::Full { year, month, day })
 }
 
 /// `2026年11月23日`.
