@@ -46,8 +46,6 @@ pub struct Assembler {
     spare: Vec<Open>,
     courses: Vec<Course>,
     scratch: (Vec<u8>, Vec<u8>),
-    /// The line before the current one has a head.
-    after_head: bool,
 }
 
 impl Assembler {
@@ -65,7 +63,6 @@ impl Assembler {
             spare: Vec::new(),
             courses: Vec::new(),
             scratch: (Vec::new(), Vec::new()),
-            after_head: false,
         }
     }
 
@@ -223,10 +220,7 @@ impl Assembler {
         seen.cut_to(self.settings.max_record_bytes);
         let waiting = self.partial.iter().position(|open| open.stream == stream);
         if waiting.is_none() && !partial {
-            let headed = seen.mark.headed;
-            self.take(seen, ahead, sink);
-            self.after_head = headed;
-            return;
+            return self.take(seen, ahead, sink);
         }
         self.park_ahead(ahead, sink);
         let mut whole = match waiting {
@@ -316,7 +310,7 @@ impl Assembler {
         }
         // What was open is complete; lines that it only held may leave something open again.
         let mut open = self.open.swap_remove(at);
-        if seen.mark.headed && (open.after_head || open.is_headed()) {
+        if seen.mark.headed {
             open.settle_tail();
         }
         self.close(open, sink);
@@ -410,7 +404,6 @@ impl Assembler {
         let mut open = self.fresh(seen);
         open.courses.append(&mut self.courses);
         open.continuation = continuation;
-        open.after_head = self.after_head;
         if sure {
             open.settle();
         }

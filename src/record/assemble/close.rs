@@ -67,9 +67,6 @@ impl Assembler {
         let stream = open.stream;
         let mut next = Some(open);
         while let Some(mut open) = next {
-            if open.is_headed() {
-                open.settle_tail();
-            }
             let touched_ms = open.touched_ms;
             let courses = (open.is_trace() && open.held_lines() == 0).then(|| std::mem::take(&mut open.courses));
             self.close(open, sink);

@@ -30,6 +30,8 @@ pub(super) struct Course {
     table: u8,
     state: State,
     votes: u16,
+    /// The last line goes on with the exception's message, behind all that its language writes.
+    trails: bool,
 }
 
 /// What a line is to the line before it.
@@ -61,6 +63,9 @@ pub(super) struct Grammar {
 const OUTSIDE: [State; 4] = [State::Begin, State::Line, State::Named, State::Alarm];
 /// Longer lines are looked at only so far: no frame is longer, and patterns need not run over a megabyte.
 const LOOK_BYTES: usize = 4096;
+/// Where its states have no room, the engine falls back to one that reads 0.6 MB/s: lines of random text would slow all
+/// that is read. They take this much only where such lines are met.
+const STATES_BYTES: usize = 8 << 20;
 /// Words of a line that is about an exception.
 const NAMED: &str = r"[Ee]xception|Error\b|\b(?:error|ERROR)\b|[Pp]anic|PANIC|[Uu]ncaught|[Uu]nhandled|[Tt]raceback|[Bb]acktrace|[Ss]tack ?trace|[Cc]rash|[Tt]erminat";
 
@@ -91,7 +96,7 @@ impl Grammar {
     /// Whether a line might begin a trace or join the line before it. `alarm`: that line is a warning or worse.
     pub fn may_enter(&self, line: Sight<'_>, alarm: bool) -> bool {
         let Some(&first) = line.text.first() else {
-            return false;
+            return alarm && !line.headed;
         };
         if first == b' ' || first == b'\t' || line.stamped {
             return true;
@@ -173,6 +178,7 @@ impl Grammar {
                 let rule = transition.rule;
                 rule.from.contains(&course.state)
                     && allowed(table, rule, line, last_headed)
+                    && !(rule.trails && self.is_piece(line))
                     && match rule.pattern {
                         TEXT => *text.get_or_insert_with(|| is_text(line, || self.begins(line))),
                         BLANK => line.text.is_empty(),
@@ -197,6 +203,21 @@ impl Grammar {
                 .map(|(course, _)| *course),
         );
         Some(sure)
+    }
+
+    /// Whether the lines that are only held are the rest of a message, if a line with a head follows.
+    pub fn trails(courses: &[Course]) -> bool {
+        courses.iter().any(|course| course.trails)
+    }
+
+    /// Whether a line could be a piece of any trace.
+    fn is_piece(&self, line: Sight<'_>) -> bool {
+        let (set, places) = self.entries.get_or_init(|| self.build_entries());
+        let found = set.matches(look(line.text));
+        places.iter().enumerate().any(|(at, &(table, rule))| {
+            let pattern = TABLES[usize::from(table)].rules[usize::from(rule)].pattern;
+            pattern != TEXT && pattern != BLANK && found.matched(at)
+        })
     }
 
     /// The language that the courses agree on best.
@@ -242,7 +263,10 @@ impl Grammar {
                 }
             }
         }
-        let set = RegexSetBuilder::new(patterns).unicode(false).build();
+        let set = RegexSetBuilder::new(patterns)
+            .unicode(false)
+            .dfa_size_limit(STATES_BYTES)
+            .build();
         (set.expect("a test compiles every pattern"), places)
     }
 }
@@ -257,6 +281,7 @@ impl Course {
             table,
             state: rule.to,
             votes: u16::from(rule.sure) + u16::from(rule.tells),
+            trails: rule.trails,
         }
     }
 
@@ -265,6 +290,7 @@ impl Course {
             table: self.table,
             state: rule.to,
             votes: self.votes.saturating_add(u16::from(rule.tells)),
+            trails: rule.trails,
         }
     }
 }
@@ -328,7 +354,10 @@ fn telling_word(text: &[u8]) -> bool {
         return true;
     }
     let alone = end == text.len();
-    if word.contains(&b'@') {
+    if word.iter().any(u8::is_ascii_control) {
+        return false;
+    }
+    if memchr::memchr(b'@', word).is_some_and(|at| is_script(&word[at + 1..])) {
         return true;
     }
     if alone && memchr::memchr(b'.', word).is_some() {
@@ -341,6 +370,25 @@ fn telling_word(text: &[u8]) -> bool {
     let name = word.strip_suffix(b":").unwrap_or(word);
     const ENDINGS: [&[u8]; 4] = [b"xception", b"Error", b"Throwable", b"Failure"];
     ENDINGS.iter().any(|ending| name.ends_with(ending))
+}
+
+/// What stands behind the `@` of a frame of Firefox or Safari.
+fn is_script(place: &[u8]) -> bool {
+    const BEGINNINGS: [&[u8]; 12] = [
+        b"/",
+        b"http",
+        b"file:",
+        b"resource:",
+        b"chrome:",
+        b"blob:",
+        b"webpack",
+        b"capacitor:",
+        b"ionic:",
+        b"moz-",
+        b"safari-",
+        b"app:",
+    ];
+    BEGINNINGS.iter().any(|beginning| place.starts_with(beginning)) || memchr::memmem::find(place, b"js").is_some()
 }
 
 /// `com.acme.Cart add`: what java.util.logging writes behind its stamp.

@@ -113,8 +113,6 @@ pub(super) struct Open {
     truncated: bool,
     /// Its first line carries a kernel stamp.
     stamped: bool,
-    /// The line before it has a head: here it begins in the midst of a log whose records have one.
-    pub after_head: bool,
 }
 
 impl Open {
@@ -132,7 +130,6 @@ impl Open {
         self.language = None;
         self.truncated = seen.mark.cut;
         self.stamped = false;
-        self.after_head = false;
         self.push(seen);
         self.sure = 1;
     }
@@ -200,22 +197,11 @@ impl Open {
         self.language = Grammar::language(&self.courses).or(self.language);
     }
 
-    /// What only text follows belongs to it where its log gives each record a head: up to the first blank line.
+    /// The next line begins a record by its head: what the message of this one's exception goes on with belongs to it.
     pub fn settle_tail(&mut self) {
-        if !self.is_trace() {
-            return;
+        if Grammar::trails(&self.courses) {
+            self.sure = self.lines.len();
         }
-        let held = self.sure..self.lines.len();
-        let own = held.take_while(|at| {
-            let text = self.line(*at).is_some_and(|line| !line.body().trim_ascii().is_empty());
-            text && !self.lines[*at].0.headed
-        });
-        self.sure += own.count();
-    }
-
-    /// Its first line has a head of its own.
-    pub fn is_headed(&self) -> bool {
-        self.lines.first().is_some_and(|(mark, ..)| mark.headed)
     }
 
     /// All lines so far belong together, by the user's own pattern.
@@ -354,6 +340,9 @@ pub(super) fn sight<'a>(seen: &'a Seen<'_>, scratch: &'a mut Vec<u8>) -> Sight<'
     if memchr::memchr(0x1b, sight.text).is_some() {
         strip_colours(sight.text, scratch);
         sight.text = visible(scratch);
+    } else if sight.text.starts_with(ESCAPED_TAB) {
+        unescape_tabs(sight.text, scratch);
+        sight.text = scratch;
     }
     sight
 }
@@ -426,6 +415,20 @@ fn after_kernel_stamp(body: &[u8]) -> Option<&[u8]> {
         _ => rest,
     };
     Some(rest.strip_prefix(b" ").unwrap_or(rest))
+}
+
+/// What rsyslog writes for a tab that it receives.
+const ESCAPED_TAB: &[u8] = b"#011";
+
+/// The tabs of the indentation as its writer meant them.
+fn unescape_tabs(text: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    let mut rest = text;
+    while let Some(behind) = rest.strip_prefix(ESCAPED_TAB) {
+        out.push(b'\t');
+        rest = behind;
+    }
+    out.extend_from_slice(rest);
 }
 
 /// Leaves out ANSI control sequences (ECMA-48: `ESC [ … final byte`).

@@ -40,7 +40,7 @@ const RULES: &[Rule] = &[
     tells(&[Begin], r"^Process terminated\. ", Message),
     tells(&[Line, Message, Frames, Cause], FRAME, Frames),
     tells(&[Line, Message, Frames, Cause], FRAME_TYPED, Frames),
-    sure(&[Line, Message, Frames, Cause], FRAME_LIKE, Frames),
+    sure(&[Named, Alarm, Message, Frames, Cause], FRAME_LIKE, Frames),
     tells(&[Frames, Message, Cause], SEPARATOR, Frames),
     tells(&[Frames, Message, Cause, Named, Alarm], INNER, Cause),
     held(&[Begin, Alarm], HEAD, Message),

@@ -23,7 +23,7 @@ pub(super) const TABLE: Table = Table {
 };
 
 /// `at` and a place that only the JVM prints; logback adds ` ~[a.jar:1.0]` behind it.
-const FRAME: &str = r"^\s*at (?:[\w.$\-@]+/+)*[\w$.<>\-]+(?:/0x[0-9a-f]+)?[\w$.<>\-]*\s?\((?:[\w$.\- ]*\.(?:java|kt|kts|scala|groovy|clj|aj)(?::-?\d+)?|Native Method|Unknown Source(?::\d+)?|<generated>|SourceFile(?::\d+)?|<unknown>(?::\d+)?|[\w$]+\.dex|[\w:. /\-]+\.(?:jar|apk|so|odex)[^()]*|[\w.]{1,12}:\d+)\)(?: ?~?\[.*\])?$";
+const FRAME: &str = r"^\s*at (?:[\w.$\-@]+/+)*(?:[\w$.<>\-]*\.[\w$.<>\-]+(?:/0x[0-9a-f]+)?[\w$.<>\-]*|[\w$<>\-]+/0x[0-9a-f]+\.[\w$.<>\-]+)\s?\((?:[\w$.\- ]*\.(?:java|kt|kts|scala|groovy|clj|aj)(?::-?\d+)?|Native Method|Unknown Source(?::\d+)?|<generated>|SourceFile(?::\d+)?|<unknown>(?::\d+)?|[\w$]+\.dex|[\w:. /\-]+\.(?:jar|apk|so|odex)[^()]*|[\w.]{1,12}:\d+)\)(?: ?~?\[.*\])?$";
 /// The same, abridged or hand-written.
 const FRAME_LIKE: &str = r"^\s+at [A-Za-z_$][\w$.<>/\-@]*(?:\([^()]*\)|:\d+\)|\.\.\.)?$";
 const MORE: &str = r"^\s*\.\.\. (?:\d+ (?:more|common frames omitted|lines matching|frames? (?:truncated|excluded|omitted))|.*frames.*omitted)";
@@ -64,12 +64,15 @@ const RULES: &[Rule] = &[
     held(&[Begin], CLASS_AND_METHOD, Source),
     held(&[Source], r"^(?:[A-Z]{4,7}|[\x80-\xff]{6,24}): ", Message),
     tells(&[Line, Head, Message, Frames, Cause, Gap], FRAME, Frames),
-    sure(&[Line, Head, Message, Frames, Cause], FRAME_LIKE, Frames),
+    sure(&[Named, Alarm, Head, Message, Frames, Cause], FRAME_LIKE, Frames),
     sure(&[Frames, Cause], MORE, Frames),
     sure(&[Frames], LOCK, Frames),
     sure(&[Frames], CAUSE, Cause),
     tells(&[Message], r"^\s*Caused by: (?:[\w$]+\.)+[\w$]+", Cause),
     sure(&[Begin], r"^Caused by: (?:[\w$]+\.)+[\w$]+(?:Exception|Error)\b", Cause),
+    // Tomcat and Spring end their message with a blank line.
+    held(&[Alarm], BLANK, Tail),
+    held(&[Tail], HEAD, Message),
     // An exception under a log line, or one whose message has several lines.
     held(&[Begin, Alarm], HEAD, Message),
     held(&[Line], r"^\t(?:[\w$]+\.)+[\w$]*(?:Exception|Error)\b", Message),

@@ -35,7 +35,7 @@ const HEAD: &str =
 
 const RULES: &[Rule] = &[
     tells(&[Line, Head, Message, Frames], FRAME, Frames),
-    sure(&[Line, Head, Message, Frames], FRAME_LIKE, Frames),
+    sure(&[Named, Alarm, Head, Message, Frames], FRAME_LIKE, Frames),
     // Only a line that names an error is the head of unindented frames; else they stand alone.
     tells(&[Named, Alarm, Message], AT_SIGN, Block),
     tells(&[Begin], AT_SIGN, Block),

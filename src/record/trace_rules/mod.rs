@@ -3,7 +3,9 @@
 //! A [`Rule`] says: after a line of state `from`, a line that matches `pattern` belongs to the same record, which is then
 //! in state `to`. A *sure* rule settles the record up to its line; lines joined by other rules are held, and given back
 //! as records of their own unless a sure one follows. A wrong join is worse than a split, so whatever might be an
-//! ordinary line is only held. `assemble::grammar` runs the tables; a new language is a new table and its fixtures.
+//! ordinary line is only held. One that *trails* is settled by a line with a head too: where a log gives its records
+//! heads, what stands between is a message that goes on. `assemble::grammar` runs the tables; a new language is a new
+//! table and its fixtures.
 //!
 //! Patterns are matched against a line without envelope, header, ANSI colours, trailing blanks, and (kernel) stamp.
 //! They are byte-wise and ASCII (`(?-u)`).
@@ -62,6 +64,8 @@ pub struct Rule {
     pub sure: bool,
     /// Only this language writes such lines.
     pub tells: bool,
+    /// It is held until a line with a head follows: then it goes on with the message of the exception.
+    pub trails: bool,
 }
 
 /// The grammar of one language.
@@ -90,6 +94,7 @@ const fn sure(from: &'static [State], pattern: &'static str, to: State) -> Rule 
         to,
         sure: true,
         tells: false,
+        trails: false,
     }
 }
 
@@ -101,6 +106,7 @@ const fn tells(from: &'static [State], pattern: &'static str, to: State) -> Rule
         to,
         sure: true,
         tells: true,
+        trails: false,
     }
 }
 
@@ -112,6 +118,19 @@ const fn held(from: &'static [State], pattern: &'static str, to: State) -> Rule 
         to,
         sure: false,
         tells: false,
+        trails: false,
+    }
+}
+
+/// A line that belongs if it fits no other trace and a line with a head follows.
+const fn trails(from: &'static [State], pattern: &'static str, to: State) -> Rule {
+    Rule {
+        from,
+        pattern,
+        to,
+        sure: false,
+        tells: false,
+        trails: true,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Python: tracebacks, chained ones, exception groups (PEP 654), notes (PEP 678), carets (PEP 657), faulthandler.
 
 use super::State::*;
-use super::{BLANK, Rule, TEXT, Table, held, sure, tells};
+use super::{BLANK, Rule, TEXT, Table, held, sure, tells, trails};
 use crate::record::Language;
 
 pub(super) const TABLE: Table = Table {
@@ -59,7 +59,7 @@ const RULES: &[Rule] = &[
     sure(&[Gap], r"^\[SQL: |^\(Background on this error at: ", Tail),
     tells(&[Tail], r"^Call stack:$", Frames),
     tells(&[Source, Tail], r"^(?:Message: |Arguments: )", Tail),
-    held(&[Tail], TEXT, Tail),
+    trails(&[Tail], TEXT, Tail),
     sure(&[Begin], r#"^Exception in thread [^"].*:$"#, Head),
     tells(&[Begin], r"^Exception ignored in", Head),
     tells(&[Begin], r"^--- Logging error ---$", Head),
