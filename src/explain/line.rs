@@ -182,7 +182,8 @@ impl<'s> Driver<'s> {
             redactor: Redactor::new(&self.settings.alert.redact, redaction_key(self.settings).as_bytes()),
             wording: crate::alert::render::Wording::default(),
         };
-        let mask = composer.redactor.template(&kept.details.message, &kept.template);
+        let mut mask = kept.template.clone();
+        composer.redactor.redact_template(&kept.details.message, &mut mask);
         LineSaid {
             mask: learnable(&mask),
             source: self.source.map(|source| source.collector.name.to_string()),
