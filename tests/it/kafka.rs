@@ -67,6 +67,8 @@ impl Broker {
         let keystore =
             ["server.key", "server.pem"].map(|name| fs::read_to_string(certificates.path(name)).expect("made"));
         fs::write(folder.path().join("keystore.pem"), keystore.concat()).expect("written");
+        // A copy of its own: it is read again after a restart, and the test's may be gone by then.
+        fs::copy(certificates.path("ca.pem"), folder.path().join("ca.pem")).expect("made");
         let Ports {
             plain,
             controller,
@@ -74,7 +76,6 @@ impl Broker {
             tls,
         } = ports;
         let home = folder.path().display();
-        let authority = certificates.path("ca.pem");
         let settings = format!(
             "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@127.0.0.1:{controller}\n\
              listeners=PLAINTEXT://127.0.0.1:{plain},CONTROLLER://127.0.0.1:{controller},SASL_PLAINTEXT://127.0.0.1:{sasl},SSL://127.0.0.1:{tls}\n\
@@ -85,10 +86,9 @@ impl Broker {
              listener.name.sasl_plaintext.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;\n\
              listener.name.sasl_plaintext.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;\n\
              ssl.keystore.type=PEM\nssl.keystore.location={home}/keystore.pem\n\
-             ssl.truststore.type=PEM\nssl.truststore.location={}\nssl.client.auth=required\n\
+             ssl.truststore.type=PEM\nssl.truststore.location={home}/ca.pem\nssl.client.auth=required\n\
              log.dirs={home}/data\nnum.partitions=4\noffsets.topic.replication.factor=1\n\
-             transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n{more}",
-            authority.display()
+             transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n{more}"
         );
         fs::write(folder.path().join("server.properties"), settings).expect("written");
         let format = java(&jars, &folder)
@@ -111,6 +111,41 @@ impl Broker {
             jars,
             ports,
             child,
+        }
+    }
+
+    /// A second broker of this one's cluster.
+    fn join(&self) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let held = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let plain = held.local_addr().expect("bound").port();
+        drop(held);
+        let settings = format!(
+            "process.roles=broker\nnode.id=2\ncontroller.quorum.voters=1@127.0.0.1:{}\n\
+             listeners=PLAINTEXT://127.0.0.1:{plain}\ncontroller.listener.names=CONTROLLER\n\
+             listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT\nlog.dirs={}/data\n\
+             num.partitions=4\ndefault.replication.factor=2\n",
+            self.ports.controller,
+            folder.path().display()
+        );
+        fs::write(folder.path().join("server.properties"), settings).expect("written");
+        let format = java(&self.jars, &folder)
+            .args([
+                "kafka.tools.StorageTool",
+                "format",
+                "-t",
+                CLUSTER,
+                "-c",
+                "server.properties",
+            ])
+            .output()
+            .expect("java starts");
+        assert!(format.status.success(), "{format:?}");
+        Self {
+            child: Self::run(&self.jars, &folder),
+            folder,
+            jars: self.jars.clone(),
+            ports: Ports { plain, ..self.ports },
         }
     }
 
@@ -458,4 +493,38 @@ fn a_topic_that_is_not_there_holds_up_only_its_own_and_is_delivered_once_it_is()
     for (topic, count) in [("log-app", 50), ("log-db", 300)] {
         assert_eq!(broker.consumed(topic).len(), count, "{topic}");
     }
+}
+
+#[test]
+fn when_a_leader_dies_another_gets_everything() {
+    let Some(jars) = kafka_folder() else {
+        return skipped("no Apache Kafka, or no Java");
+    };
+    let replicated = "default.replication.factor=2\nbroker.session.timeout.ms=3000\n";
+    let first = Broker::launch(jars, &Certificates::new(), replicated);
+    let mut second = first.join();
+    second.wait_until_it_answers();
+    let both = Settings {
+        brokers: vec![
+            format!("127.0.0.1:{}", second.ports.plain),
+            format!("127.0.0.1:{}", first.ports.plain),
+        ],
+        ..settings(0, "moves")
+    };
+    let mut alerter = build(both);
+    let alerts = numbered(400);
+    send_all(&mut *alerter, &alerts[..200]);
+    second.kill();
+    let (mut left, mut failures) = (deliveries(&alerts[200..]), 0);
+    wait_until("the others are delivered", || {
+        let error = send_rest(&mut *alerter, &mut left);
+        assert!(matches!(error, None | Some(SendError::Retry { .. })), "{error:?}");
+        failures += usize::from(error.is_some());
+        left.is_empty()
+    });
+    assert!(failures > 0, "half of the partitions had to move");
+    let id = |value: &str| serde_json::from_str::<Alert>(value).expect("an alert").id;
+    let consumed: std::collections::BTreeSet<String> =
+        first.consumed("moves").iter().map(|(_, value)| id(value)).collect();
+    assert_eq!(consumed.len(), alerts.len());
 }

@@ -40,7 +40,9 @@ pub(super) fn record(key: Option<Vec<u8>>, alert: &Alert) -> Record {
         timestamp_type: TimestampType::Creation,
         offset: 0,
         sequence: 0,
-        timestamp: alert.timestamp.unwrap_or(alert.observed_at).as_millisecond(),
+        // Not the alert's own times, which stand in the value: brokers refuse a time an hour ahead, and delete at once what
+        // is older than their retention.
+        timestamp: jiff::Timestamp::now().as_millisecond(),
         key: key.map(Bytes::from),
         value: Some(Bytes::from(crate::alerter::console::json(alert))),
         headers: Default::default(),
@@ -99,4 +101,21 @@ pub(super) fn request(settings: &Settings, placed: &[Placed]) -> anyhow::Result<
         .with_acks(acks)
         .with_timeout_ms(ACK_TIMEOUT_MS)
         .with_topic_data(data))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::render::tests::alert;
+
+    #[test]
+    fn an_alert_about_an_old_record_is_not_old_for_a_brokers_retention() {
+        let old = Alert {
+            timestamp: Some("2001-01-01T00:00:00Z".parse().unwrap()),
+            observed_at: "2001-01-01T00:00:00Z".parse().unwrap(),
+            ..alert()
+        };
+        let age_ms = jiff::Timestamp::now().as_millisecond() - record(None, &old).timestamp;
+        assert!((0..60_000).contains(&age_ms), "{age_ms}");
+    }
 }
