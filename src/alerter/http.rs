@@ -3,9 +3,12 @@
 //! Promises: redirects are not followed; connections are kept alive; every request ends within its time-out; no error
 //! holds the path or query of a URL, which are secrets for chat bots.
 
+mod proxy;
+
 use super::{SendError, tls};
 use crate::alert::render;
 use std::time::Duration;
+use ureq::unversioned::resolver::DefaultResolver;
 
 /// Of an answer: enough for any provider's code and message.
 const ANSWER_MAX_BYTES: u64 = 64 * 1024;
@@ -16,7 +19,9 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 
 #[derive(Debug)]
 pub struct Client {
-    agent: ureq::Agent,
+    /// For https URLs, and for http ones: each has its own proxy.
+    secure: ureq::Agent,
+    plain: ureq::Agent,
 }
 
 /// What the receiver said.
@@ -30,21 +35,40 @@ pub struct Answer {
 impl Client {
     /// Proxies come from the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`).
     pub fn new(settings: &tls::Tls, timeout: Duration) -> anyhow::Result<Self> {
-        let agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .timeout_global(Some(timeout))
-            .user_agent(concat!("exception-log-collector/", env!("CARGO_PKG_VERSION")))
-            .tls_config(settings.http_config()?)
-            .build()
-            .new_agent();
-        Ok(Self { agent })
+        let tls = settings.http_config()?;
+        let config = |proxy| {
+            ureq::Agent::config_builder()
+                .http_status_as_error(false)
+                .max_redirects(0)
+                .timeout_global(Some(timeout))
+                .user_agent(concat!("exception-log-collector/", env!("CARGO_PKG_VERSION")))
+                .tls_config(tls.clone())
+                .proxy(proxy)
+                .build()
+        };
+        let for_plain = proxy::of("http");
+        let forwarding = for_plain
+            .as_ref()
+            .and_then(|proxy| proxy::Forwarding::new(proxy, config(None)));
+        let plain = match forwarding {
+            Some(forwarding) => ureq::Agent::with_parts(config(for_plain), forwarding, DefaultResolver::default()),
+            None => config(for_plain).new_agent(),
+        };
+        Ok(Self {
+            secure: config(proxy::of("https")).new_agent(),
+            plain,
+        })
     }
 
     /// POST of JSON; the error is told already by its class.
     pub fn post(&self, url: &str, headers: &[(String, String)], body: &[u8]) -> Result<Answer, SendError> {
         let place = masked(url);
-        let mut request = self.agent.post(url).header("Content-Type", "application/json");
+        let agent = if url.starts_with("http:") {
+            &self.plain
+        } else {
+            &self.secure
+        };
+        let mut request = agent.post(url).header("Content-Type", "application/json");
         for (name, value) in headers {
             request = request.header(name, value);
         }

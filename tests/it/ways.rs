@@ -1,7 +1,7 @@
 //! The way to a webhook: certificates that are not valid now, proxies of the environment, receivers that repeat secrets.
 
 use crate::program::{Home, wait_until};
-use crate::receiver::{Receiver, Reply};
+use crate::receiver::{Receiver, Reply, answer};
 use crate::servers::Certificates;
 use crate::webhook::{delivery, settings_of, to};
 use exception_log_collector::alerter::webhook::{Secret, Settings as Webhook};
@@ -98,7 +98,7 @@ fn a_receiver_that_repeats_what_it_was_sent_gives_no_secret_away() {
     }
 }
 
-/// A proxy that knows CONNECT only; says what it was asked for.
+/// A proxy that opens tunnels for https and hands on what names its target whole; says what it was asked for.
 fn proxy() -> (std::net::SocketAddr, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("bound");
@@ -122,9 +122,19 @@ fn tunnel(mut client: TcpStream, heard: &Mutex<Vec<String>>) -> Option<()> {
     }
     let head = String::from_utf8_lossy(&head).into_owned();
     heard.lock().expect("a whole list").push(head.clone());
-    let target = head.strip_prefix("CONNECT ")?.split(' ').next()?;
-    let mut server = TcpStream::connect(target).ok()?;
-    client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").ok()?;
+    let mut server = match head.strip_prefix("CONNECT ") {
+        Some(rest) => {
+            let server = TcpStream::connect(rest.split(' ').next()?).ok()?;
+            client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").ok()?;
+            server
+        }
+        None => {
+            let (target, rest) = head.strip_prefix("POST http://")?.split_once('/')?;
+            let mut server = TcpStream::connect(target).ok()?;
+            server.write_all(format!("POST /{rest}").as_bytes()).ok()?;
+            server
+        }
+    };
     let (mut from_client, mut to_server) = (client.try_clone().ok()?, server.try_clone().ok()?);
     std::thread::spawn(move || std::io::copy(&mut from_client, &mut to_server));
     std::io::copy(&mut server, &mut client).ok().map(|_| ())
@@ -135,7 +145,7 @@ fn the_proxy_of_the_environment_is_used_for_http_and_https() {
     let (address, asked) = proxy();
     let certificates = Certificates::new();
     let server = Https::start(&certificates, "server.pem");
-    let plain = Receiver::start(|_| crate::receiver::answer(200));
+    let plain = Receiver::start(|_| answer(200));
     let home = Home::new();
     let path = |name: &str| certificates.path(name).display().to_string();
     home.configure(&format!(
@@ -175,6 +185,12 @@ fn the_proxy_of_the_environment_is_used_for_http_and_https() {
     assert!(
         asked
             .iter()
+            .any(|head| head.starts_with(&format!("POST {} HTTP/1.1\r\n", plain.url("/y")))),
+        "{asked:?}"
+    );
+    assert!(
+        asked
+            .iter()
             .any(|head| head.starts_with(&format!("CONNECT localhost:{}", server.port))),
         "{asked:?}"
     );
@@ -187,4 +203,57 @@ fn the_proxy_of_the_environment_is_used_for_http_and_https() {
     assert_eq!(plain.requests().len(), 1);
     let status = home.output(&["outbox", "list"]);
     assert!(!String::from_utf8_lossy(&status.stdout).contains("proxy-secret"));
+}
+
+#[test]
+fn an_http_url_is_asked_of_the_environments_proxy_and_what_is_spared_is_not() {
+    let (proxy, direct) = (Receiver::start(|_| answer(200)), Receiver::start(|_| answer(200)));
+    let home = Home::new();
+    home.configure(&format!(
+        "sources:\n  - {{name: app, paths: ['{{home}}/logs/*.log'], read_from: beginning}}\n\
+         alerts: {{context: {{wait: 0s}}}}\n\
+         alerters:\n  - {{name: far, webhook: {{url: 'http://alerts.example.invalid/hook?x=1'}}}}\n  \
+         - {{name: near, webhook: {{url: '{}'}}}}\n",
+        direct.url("/direct")
+    ));
+    fs::write(home.path("logs/app.log"), "ERROR pool exhausted\nERROR disk is full\n").expect("the log takes lines");
+    let variables = [
+        ("http_proxy", format!("http://elc:s%3Aecret@{}", proxy.address)),
+        ("no_proxy", "localhost, 127.0.0.1".to_owned()),
+    ];
+    let mut program = home.start_with(&["run"], &variables);
+    program.wait_until("both have come both ways", || proxy.count() == 2 && direct.count() == 2);
+    assert!(program.stop().success());
+    let requests = proxy.requests();
+    for request in &requests {
+        assert_eq!(request.line, "POST http://alerts.example.invalid/hook?x=1 HTTP/1.1");
+        assert_eq!(request.header("Host"), Some("alerts.example.invalid"));
+        assert_eq!(request.header("Proxy-Authorization"), Some("Basic ZWxjOnM6ZWNyZXQ="));
+        assert!(request.json()["id"].is_string());
+    }
+    assert_eq!(requests[0].connection, requests[1].connection, "the connection is kept");
+    assert_eq!(direct.requests()[0].line, "POST /direct HTTP/1.1");
+}
+
+#[test]
+fn a_receiver_that_hangs_for_ever_delays_no_other_and_no_stop() {
+    let (hanging, well) = (Receiver::start(|_| Reply::Hang), Receiver::start(|_| answer(200)));
+    let home = Home::new();
+    home.configure(&format!(
+        "sources:\n  - {{name: app, paths: ['{{home}}/logs/*.log'], read_from: beginning}}\n\
+         alerters:\n  - {{name: hanging, send: each, webhook: {{url: '{}', timeout: 5m}}}}\n  \
+         - {{name: well, send: each, webhook: {{url: '{}'}}}}\n",
+        hanging.url("/x"),
+        well.url("/y")
+    ));
+    let errors: String = (0..100).map(|n| format!("ERROR order {n} refused\n")).collect();
+    fs::write(home.path("logs/app.log"), &errors).expect("the log takes lines");
+    let mut program = home.start(&["run"]);
+    program.wait_until("the other got all of the first", || {
+        well.count() == 100 && hanging.count() == 1
+    });
+    fs::write(home.path("logs/more.log"), &errors).expect("the log takes lines");
+    program.wait_until("and of the next", || well.count() == 200);
+    assert_eq!(hanging.count(), 1, "it hangs on the first");
+    assert!(program.stop().success());
 }
