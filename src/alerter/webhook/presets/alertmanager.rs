@@ -64,7 +64,7 @@ fn one(alert: &Alert, wording: &Wording, now: Timestamp) -> Value {
         "annotations": {
             "summary": crate::alert::render::one_line(&alert.title),
             "description": crate::alert::render::cut(&description, DESCRIPTION_MAX_CHARS),
-            "count": alert.count.to_string(),
+            "count": alert.total.unwrap_or(alert.count).to_string(),
             "id": alert.id,
             "path": alert.source.as_ref().map_or("", |source| source.path.as_str()),
         },

@@ -86,6 +86,8 @@ fn messages() -> Vec<(&'static str, Alert)> {
                 id: "r1".to_owned(),
                 firing_id: Some("k3v9q2".to_owned()),
                 count: 1834,
+                total: Some(2001),
+                period_ms: Some(4 * 3600 * 1000),
                 ..alert()
             },
         ),
@@ -94,7 +96,9 @@ fn messages() -> Vec<(&'static str, Alert)> {
             Alert {
                 status: Status::Resolved,
                 reason: crate::alert::Reason::Quiet,
-                count: 3,
+                count: 0,
+                total: Some(3),
+                period_ms: Some(1_800_000),
                 ..alert()
             },
         ),
