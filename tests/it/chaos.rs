@@ -3,7 +3,7 @@
 //! With `send: each` every alert must have reached every alerter at least once, a duplicate shows itself by its id; the
 //! counts of grouped messages must add up. CI runs it small; `scripts/chaos` runs it long, on the release program.
 
-use crate::kafka::Broker;
+use crate::broker::Broker;
 use crate::program::{Home, Program, read_lossily, wait_until_or};
 use crate::servers::{Certificates, kafka as kafka_folder, skipped, venv_python};
 use serde_json::Value;

@@ -4,6 +4,7 @@
 //! Tests wait for conditions with a deadline, never for a time.
 
 mod alertmanager;
+mod broker;
 mod browser;
 mod chaos;
 mod check_send;
