@@ -197,9 +197,11 @@ impl Open {
         self.language = Grammar::language(&self.courses).or(self.language);
     }
 
-    /// The next line begins a record by its head: what the message of this one's exception goes on with belongs to it.
+    /// The next line begins a record by its head: where this one began by its own, all that stands between belongs to it.
+    /// Below a trace without a head, as a program prints it that dies, text may be of anybody.
     pub fn settle_tail(&mut self) {
-        if Grammar::trails(&self.courses) {
+        let headed = self.lines.first().is_some_and(|(mark, ..)| mark.headed);
+        if headed && Grammar::trails(&self.courses) {
             self.sure = self.lines.len();
         }
     }

@@ -3,8 +3,8 @@
 //! A [`Rule`] says: after a line of state `from`, a line that matches `pattern` belongs to the same record, which is then
 //! in state `to`. A *sure* rule settles the record up to its line; lines joined by other rules are held, and given back
 //! as records of their own unless a sure one follows. A wrong join is worse than a split, so whatever might be an
-//! ordinary line is only held. One that *trails* is settled by a line with a head too: where a log gives its records
-//! heads, what stands between is a message that goes on. `assemble::grammar` runs the tables; a new language is a new
+//! ordinary line is only held. One that *trails* is settled by a line with a head too, where the record began by one: what
+//! stands between two heads is one record. `assemble::grammar` runs the tables; a new language is a new
 //! table and its fixtures.
 //!
 //! Patterns are matched against a line without envelope, header, ANSI colours, trailing blanks, and (kernel) stamp.
@@ -122,7 +122,7 @@ const fn held(from: &'static [State], pattern: &'static str, to: State) -> Rule 
     }
 }
 
-/// A line that belongs if it fits no other trace and a line with a head follows.
+/// A line that belongs if it fits no other trace and stands between the record's own head and the next one.
 const fn trails(from: &'static [State], pattern: &'static str, to: State) -> Rule {
     Rule {
         from,
