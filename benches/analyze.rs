@@ -7,7 +7,7 @@ use divan::{Bencher, black_box};
 use exception_log_collector::alert::redact::{Pattern, Redactor, Set};
 use exception_log_collector::alert::{Alert, Composer, Kind, News};
 use exception_log_collector::analyzer::electra::{Model, Scratch};
-use exception_log_collector::analyzer::stream::{Analyzers, Stream};
+use exception_log_collector::analyzer::stream::{Analyzers, Seen, Stream};
 use exception_log_collector::analyzer::template::{Known, Look, Tally};
 use exception_log_collector::analyzer::{Rule, Settings, mask};
 use exception_log_collector::collector::lines::Newline;
@@ -141,7 +141,10 @@ fn asks_rules(bencher: Bencher, count: usize) {
     let mut stream = Stream::new(analyzers, record, &Resume::default());
     bencher
         .counter(BytesCount::new(chunk.bytes.len()))
-        .bench_local(move || stream.feed(&chunk, 0, jiff::Timestamp::UNIX_EPOCH, |seen| drop(black_box(seen))));
+        .bench_local(move || {
+            let see = &mut |seen: Seen<'_>| drop(black_box(seen));
+            stream.feed(chunk.run(), 0, jiff::Timestamp::UNIX_EPOCH, see);
+        });
 }
 
 #[divan::bench]

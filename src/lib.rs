@@ -9,11 +9,9 @@
 //! The modules below stand in reading order. `record`, `analyzer` and `alert` are the pure core: no I/O, no clock, no
 //! threads, no failure; [`scan`] and [`run`] drive the same core. `docs/ARCHITECTURE.md` tells the rest.
 
-pub mod collector;
-pub mod record;
+pub use elc_core::{alert, analyzer, record};
 
-pub mod alert;
-pub mod analyzer;
+pub mod collector;
 
 pub mod alerter;
 pub mod state;
@@ -38,3 +36,6 @@ pub mod run;
 pub mod scan;
 pub mod status;
 pub mod upkeep;
+
+#[cfg(test)]
+mod sample;

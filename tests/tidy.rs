@@ -45,19 +45,15 @@ const FILES_WITH_THREADS: [&str; 14] = [
 /// What each module may use of its siblings (itself always; `*`: any that is not named in `ONLY_AT_THE_TOP`).
 const LAYERS: [(&str, &[&str]); 15] = [
     ("record", &["collector::lines"]),
-    // The analyzer's stream takes the collector's chunks and gives back half of the checkpoint.
-    (
-        "analyzer",
-        &["record", "collector::Chunk", "collector::Resume", "collector::FileKey"],
-    ),
+    ("analyzer", &["record", "collector::lines"]),
     ("alert", &["analyzer", "record"]),
     // Couriers answer the keeper.
     (
         "alerter",
         &["alert", "analyzer::AnalyzerKind", "record::Level", "keeper", "metrics"],
     ),
-    // The id of a file is made with the ids of alerts.
-    ("collector", &["metrics", "alert::id"]),
+    // The id of a file is made with the ids of alerts; the analyzer's input is a chunk, its half of the checkpoint.
+    ("collector", &["metrics", "alert::id", "analyzer"]),
     (
         "state",
         &[
@@ -95,7 +91,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
     ("status_page", &["*"]),
     // Modules at the top use what they like.
     (
-        "ask check cli explain init lib main model run scan status upkeep",
+        "ask check cli core explain init lib main model run sample scan status upkeep",
         &[
             "*", "ask", "check", "cli", "config", "model", "run", "scan", "status", "upkeep",
         ],
@@ -407,15 +403,19 @@ fn dependencies_are_few(tree: &Tree) -> Vec<String> {
 }
 
 fn dependencies_give_their_reason(tree: &Tree) -> Vec<String> {
-    let manifest = tree.files.get("Cargo.toml").map_or("", String::as_str);
-    let (mut section, mut before, mut complaints) = ("", "", Vec::new());
-    for line in manifest.lines() {
-        if line.starts_with('[') {
-            section = line;
-        } else if section.ends_with("dependencies]") && line.contains('=') && !before.starts_with('#') {
-            complaints.push(format!("Cargo.toml: no comment above `{line}`"));
+    let mut complaints = Vec::new();
+    for path in ["Cargo.toml", "core/Cargo.toml"] {
+        let (mut section, mut before) = ("", "");
+        for line in tree.files.get(path).map_or("", String::as_str).lines() {
+            // Who uses a dependency of the workspace says what for.
+            let asked = section.ends_with("dependencies]") && section != "[workspace.dependencies]";
+            if line.starts_with('[') {
+                section = line;
+            } else if asked && line.contains('=') && !before.starts_with('#') {
+                complaints.push(format!("{path}: no comment above `{line}`"));
+            }
+            before = line;
         }
-        before = line;
     }
     complaints
 }

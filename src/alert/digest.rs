@@ -223,7 +223,7 @@ fn in_brief(group: &Group) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alert::render::tests::alert;
+    use crate::sample::alert;
 
     fn held(fingerprint: &str, severity: Level, count: u64) -> Alert {
         Alert {

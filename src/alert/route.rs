@@ -76,7 +76,7 @@ fn is_own_news(kind: Kind) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alert::render::tests::alert;
+    use crate::sample::alert;
 
     #[test]
     fn whoever_is_refused_is_told_why_and_nobody_else() {

@@ -208,8 +208,8 @@ impl Silences {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alert::render::tests::alert;
     use crate::analyzer::Finding;
+    use crate::sample::alert;
 
     fn at(time: &str) -> Timestamp {
         time.parse().unwrap()

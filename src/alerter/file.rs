@@ -142,7 +142,7 @@ impl Alerter for File {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alert::render::tests::alert;
+    use crate::sample::alert;
     use std::sync::Arc;
 
     fn deliveries(titles: &[&str]) -> Vec<Delivery> {

@@ -6,6 +6,7 @@
 mod context;
 pub mod electra;
 pub mod fingerprint;
+mod input;
 pub mod level;
 pub mod mask;
 pub mod prefilter;
@@ -14,6 +15,7 @@ pub mod stream;
 pub mod template;
 pub mod why;
 
+pub use input::{Resume, Run};
 pub use stream::Stream;
 
 use crate::record::Level;

@@ -7,8 +7,7 @@
 use super::context::{Window, keep_tail};
 use super::prefilter::Prefilter;
 use super::template::{Counts, Known, Look, Tally};
-use super::{Exceptional, Finding, Rule, Settings, Sign, fingerprint, level, rules::Rules};
-use crate::collector::{Chunk, Resume};
+use super::{Exceptional, Finding, Resume, Rule, Run, Settings, Sign, fingerprint, level, rules::Rules};
 use crate::record::assemble::OddCounts;
 use crate::record::{self, Assembler, Details, Level, Record};
 use skim::skim;
@@ -72,8 +71,6 @@ impl Analyzers {
         details: &mut dyn FnMut() -> Details,
         signs: &mut Vec<Sign>,
     ) -> Option<(Vec<Finding>, Level)> {
-        #[cfg(test)]
-        watch("judge", record.text);
         let mut findings: Vec<Finding> = level::analyze(record, self.alert_at).into_iter().collect();
         let mut overriding = None;
         for (finding, rule) in self.rules.analyze(record.body, details) {
@@ -89,15 +86,6 @@ impl Analyzers {
         let severity = overriding.or_else(|| findings.iter().map(|finding| finding.severity).max())?;
         Some((findings, severity))
     }
-}
-
-/// Told of what is done with which bytes, so that a test can abort there.
-#[cfg(test)]
-pub static WATCHER: std::sync::OnceLock<fn(&str, &[u8])> = std::sync::OnceLock::new();
-
-#[cfg(test)]
-pub fn watch(stage: &str, bytes: &[u8]) {
-    WATCHER.get().into_iter().for_each(|watcher| watcher(stage, bytes));
 }
 
 /// What a stream tells its driver of one record.
@@ -199,7 +187,7 @@ impl Stream {
     }
 
     /// Feeds the next chunk, read at `now_ms` of a monotonic clock; `now` guesses the year of stamps that lack it.
-    pub fn feed(&mut self, chunk: &Chunk, now_ms: u64, now: jiff::Timestamp, mut sink: impl FnMut(Seen<'_>)) {
+    pub fn feed(&mut self, run: Run<'_>, now_ms: u64, now: jiff::Timestamp, sink: &mut dyn FnMut(Seen<'_>)) {
         let Self {
             assembler,
             position,
@@ -207,58 +195,56 @@ impl Stream {
             looked_at,
         } = self;
         position.now = now;
-        #[cfg(test)]
-        watch("feed", &chunk.bytes);
         position.now_ms = now_ms;
         let window = Window {
             history: history.make_contiguous(),
-            offset: chunk.offset,
-            bytes: &chunk.bytes,
+            offset: run.offset,
+            bytes: run.bytes,
         };
-        position.look_after(&window, &mut sink);
-        assembler.follow(chunk.newline);
+        position.look_after(&window, sink);
+        assembler.follow(run.newline);
         let analyzers = position.analyzers.clone();
         // Who looks up every mask looks at every line.
         let looks_up = position.tally.is_some();
-        let mut feed = |assembler: &mut Assembler, lines: Range<usize>, sink: &mut _| {
-            let cut = chunk.cut && lines.end == chunk.bytes.len();
-            let offset = chunk.offset + lines.start as u64;
-            assembler.feed(&chunk.bytes[lines], offset, cut, now_ms, |record, reader| {
+        let mut feed = |assembler: &mut Assembler, lines: Range<usize>, sink: &mut dyn FnMut(Seen<'_>)| {
+            let cut = run.cut && lines.end == run.bytes.len();
+            let offset = run.offset + lines.start as u64;
+            assembler.feed(&run.bytes[lines], offset, cut, now_ms, |record, reader| {
                 position.see(&record, reader, &window, 0, sink);
             });
         };
         let settled = *looked_at >= LOOKED_AT_MIN_BYTES && assembler.takes_lines_alone();
         match analyzers.prefilter().filter(|_| settled && !looks_up) {
-            Some(prefilter) => skim(&chunk.bytes, prefilter, |skipped, lines| {
+            Some(prefilter) => skim(run.bytes, prefilter, |skipped, lines| {
                 assembler.skip_lines(skipped);
                 sink(Seen::Skipped(skipped));
-                feed(assembler, lines, &mut sink);
+                feed(assembler, lines, sink);
             }),
             None => {
-                feed(assembler, 0..chunk.bytes.len(), &mut sink);
-                *looked_at += chunk.bytes.len();
+                feed(assembler, 0..run.bytes.len(), sink);
+                *looked_at += run.bytes.len();
             }
         }
-        position.end_offset = chunk.end_offset;
-        keep_tail(history, &chunk.bytes);
+        position.end_offset = run.end_offset;
+        keep_tail(history, run.bytes);
     }
 
     /// Closes records that have been silent for long enough, and hands on what has waited for its context so long.
-    pub fn close_silent(&mut self, now_ms: u64, mut sink: impl FnMut(Seen<'_>)) {
+    pub fn close_silent(&mut self, now_ms: u64, sink: &mut dyn FnMut(Seen<'_>)) {
         let waited_ms = self.assembler.flush_ms();
         self.at_end(now_ms, |assembler, position, window| {
-            position.hand_on(|waiting| waiting.until_ms <= now_ms, &mut sink);
+            position.hand_on(|waiting| waiting.until_ms <= now_ms, sink);
             assembler.close_silent(now_ms, |record, reader| {
-                position.see(&record, reader, window, waited_ms, &mut sink);
+                position.see(&record, reader, window, waited_ms, sink);
             });
         });
     }
 
     /// Closes everything: the file has ended for good.
-    pub fn close_all(&mut self, mut sink: impl FnMut(Seen<'_>)) {
+    pub fn close_all(&mut self, sink: &mut dyn FnMut(Seen<'_>)) {
         self.at_end(self.position.now_ms, |assembler, position, window| {
-            position.hand_on(|_| true, &mut sink);
-            assembler.close_all(|record, reader| position.see(&record, reader, window, u64::MAX, &mut sink));
+            position.hand_on(|_| true, sink);
+            assembler.close_all(|record, reader| position.see(&record, reader, window, u64::MAX, sink));
         });
     }
 
@@ -338,7 +324,7 @@ impl Position {
         reader: &record::format::LineReader,
         window: &Window<'_>,
         waited_ms: u64,
-        sink: &mut impl FnMut(Seen<'_>),
+        sink: &mut dyn FnMut(Seen<'_>),
     ) {
         let start = record.place.offset;
         if record.continuation || (start < self.reported_to && !self.open_before.contains(&start)) {
@@ -384,7 +370,7 @@ impl Position {
     }
 
     /// New lines: those that findings wait for are among them.
-    fn look_after(&mut self, window: &Window<'_>, sink: &mut impl FnMut(Seen<'_>)) {
+    fn look_after(&mut self, window: &Window<'_>, sink: &mut dyn FnMut(Seen<'_>)) {
         let after_lines = self.analyzers.after_lines;
         for Waiting { found, .. } in &mut self.waiting {
             let missing = after_lines.saturating_sub(found.after.len());
@@ -397,7 +383,7 @@ impl Position {
         );
     }
 
-    fn hand_on(&mut self, ready: impl Fn(&Waiting) -> bool, sink: &mut impl FnMut(Seen<'_>)) {
+    fn hand_on(&mut self, ready: impl Fn(&Waiting) -> bool, sink: &mut dyn FnMut(Seen<'_>)) {
         for Waiting { mut found, .. } in self.waiting.extract_if(.., |waiting| ready(waiting)) {
             if let Some(unknown) = &mut found.unknown_mask {
                 // The records before it have been counted with their own chunk.

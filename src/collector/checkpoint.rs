@@ -2,6 +2,7 @@
 
 use super::ledger::Ledger;
 use super::lines::{Limits, Newline};
+use crate::analyzer::Resume;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,20 +16,6 @@ pub struct Resumed {
     pub file_state: FileState,
     /// The row's id in the state.
     pub row: i64,
-}
-
-/// The analyzer's half of a checkpoint: where to go on, and what was already said.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Resume {
-    /// Reading goes on here: the lowest start of an open record, else `committed_to`.
-    pub offset: u64,
-    /// Everything below was judged; a record that starts below and is not in `open_starts` is not reported again.
-    pub committed_to: u64,
-    pub open_starts: Vec<u64>,
-    /// Number of the line at `offset` (1-based); none where reading did not begin at the file's beginning.
-    pub line: Option<u64>,
-    /// Name of the format in use, for `auto`.
-    pub format: String,
 }
 
 /// The collector's half of a checkpoint: what makes the file the same file after a restart, and its ledger.

@@ -1,8 +1,9 @@
 //! What the collector tells the analyzers, in order, file by file.
 
 use super::Answer;
-use super::checkpoint::{FileState, Resume};
+use super::checkpoint::FileState;
 use super::lines::Newline;
+use crate::analyzer::{Resume, Run};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -30,6 +31,19 @@ pub struct Chunk {
     pub lag_bytes: u64,
     /// The collector's half of the checkpoint at `end_offset`: committed together with it.
     pub file_state: Option<Box<FileState>>,
+}
+
+impl Chunk {
+    /// What the core is to see of it.
+    pub fn run(&self) -> Run<'_> {
+        Run {
+            offset: self.offset,
+            bytes: &self.bytes,
+            newline: self.newline,
+            end_offset: self.end_offset,
+            cut: self.cut,
+        }
+    }
 }
 
 /// What the collector tells the analyzer of one file, in order.

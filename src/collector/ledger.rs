@@ -83,3 +83,33 @@ fn add(entries: &mut BTreeMap<String, u64>, reason: &str, bytes: u64) {
         None => drop(entries.insert(reason.to_owned(), bytes)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::render::{Language, Wording};
+    use crate::alert::tidings::Loss;
+
+    #[test]
+    fn every_loss_says_what_to_do_in_both_languages() {
+        for reason in lost::ALL {
+            let loss = Loss {
+                path: "/var/log/app.log",
+                bytes: 512,
+                reason,
+            };
+            for language in [Language::English, Language::Chinese] {
+                let wording = Wording {
+                    language,
+                    ..Wording::default()
+                };
+                let said = loss.title(&wording);
+                assert!(
+                    said.contains("512") && said.contains("/var/log/app.log") && said.contains(reason),
+                    "{said}"
+                );
+                assert!(loss.text(&wording).is_some(), "{reason}");
+            }
+        }
+    }
+}

@@ -135,14 +135,14 @@ impl<'s> Driver<'s> {
         let mut chunks = Chunks::new(reader, limits);
         let mut stream = Stream::new(Arc::new(nobody), self.record.clone(), &from_beginning(""));
         while let Some(chunk) = chunks.read()? {
-            stream.feed(&chunk, 0, now, |seen| self.see(seen));
+            stream.feed(chunk.run(), 0, now, &mut |seen| self.see(seen));
             self.format = stream.resume().format;
             chunks.recycle(chunk);
             if self.found.is_some() {
                 break;
             }
         }
-        stream.close_all(|seen| self.see(seen));
+        stream.close_all(&mut |seen| self.see(seen));
         let format = self.format;
         Ok(self.found.map(|found| LineSaid { format, ..found }))
     }

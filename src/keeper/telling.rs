@@ -68,7 +68,7 @@ impl Keeper {
             labels: self.labels.get(&known.source).unwrap_or(&none),
         };
         #[cfg(test)]
-        crate::analyzer::stream::watch("tell", found.text.as_bytes());
+        crate::run::watcher::watch("tell", found.text.as_bytes());
         let mut alert = self.composer.compose(found, origin, observed_at);
         alert.clock_suspect = self.watching.clock.is_suspect(now(), alert.timestamp);
         Some((known.source.clone(), alert))

@@ -168,7 +168,7 @@ impl Reading<'_> {
         if file.stream.resume().offset < skipped_to {
             // What is open would be read again together with what is skipped, by those who do not know of it.
             let mut found = Vec::new();
-            file.stream.close_all(|seen| keep(seen, &mut found));
+            file.stream.close_all(&mut |seen| keep(seen, &mut found));
             self.hold(&mut file, found, None, 0);
             self.keeper.write()?;
         }
@@ -262,8 +262,12 @@ impl Reading<'_> {
             format: file.stream.resume().format,
             ..Resume::default()
         });
-        stream.feed(&ahead, 0, jiff::Timestamp::now(), |_| {});
-        stream.close_all(|_| {});
+        #[cfg(test)]
+        super::watcher::watch("feed", &ahead.bytes);
+        let mut unheard = Vec::new();
+        let unheard = &mut |seen: Seen<'_>| keep(seen, &mut unheard);
+        stream.feed(ahead.run(), 0, jiff::Timestamp::now(), unheard);
+        stream.close_all(unheard);
         Ok(())
     }
 
@@ -293,8 +297,10 @@ impl File<'_> {
     fn feed(&mut self, chunk: &Chunk) -> Vec<Exceptional> {
         let mut found = Vec::new();
         // The service counts silence from the file's last change; here no record grows old.
-        self.stream
-            .feed(chunk, 0, jiff::Timestamp::now(), |seen| keep(seen, &mut found));
+        #[cfg(test)]
+        super::watcher::watch("feed", &chunk.bytes);
+        let keep = &mut |seen: Seen<'_>| keep(seen, &mut found);
+        self.stream.feed(chunk.run(), 0, jiff::Timestamp::now(), keep);
         let contiguous = self.open_from + self.open.len() as u64 == chunk.offset;
         if !contiguous || self.open.len() > OPEN_MAX_BYTES {
             self.open.clear();
@@ -321,6 +327,8 @@ fn new_stream(settings: &Settings, parts: &SourceParts, resume: &Resume) -> Stre
 }
 
 fn keep(seen: Seen<'_>, found: &mut Vec<Exceptional>) {
+    #[cfg(test)]
+    super::watcher::watch_judged(&seen);
     match seen {
         Seen::Exceptional(exceptional) | Seen::Unfamiliar(exceptional) => found.push(*exceptional),
         Seen::Unremarkable { .. } | Seen::Skipped(_) => {}

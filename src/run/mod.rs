@@ -20,6 +20,8 @@ mod recall;
 mod reload;
 mod streams;
 mod threads;
+#[cfg(test)]
+pub mod watcher;
 pub mod worker;
 
 use crate::alerter::courier::Courier;

@@ -260,7 +260,9 @@ impl Worker {
         }
         // One batch per chunk: the collector's half of the checkpoint is true at the chunk's end only.
         let found = self.collect(file, |stream, sink| {
-            stream.feed(&chunk, written_ms, jiff::Timestamp::now(), sink);
+            #[cfg(test)]
+            super::watcher::watch("feed", &chunk.bytes);
+            stream.feed(chunk.run(), written_ms, jiff::Timestamp::now(), sink);
         });
         if let Some(counts) = &file.counts {
             counts.read_bytes.add(chunk.end_offset - chunk.offset);
@@ -332,29 +334,33 @@ impl Worker {
         let mut found = Vec::new();
         let none = metrics::Source::default();
         let (counts, metrics) = (file.counts.as_deref().unwrap_or(&none), &self.metrics);
-        drive(&mut file.stream, &mut |seen| match seen {
-            Seen::Exceptional(exceptional) => {
-                counts.records.of(exceptional.level).add(1);
-                counts.exceptional.add(1);
-                for finding in &exceptional.findings {
-                    metrics.findings(finding.analyzer, finding.severity).add(1);
+        drive(&mut file.stream, &mut |seen| {
+            #[cfg(test)]
+            super::watcher::watch_judged(&seen);
+            match seen {
+                Seen::Exceptional(exceptional) => {
+                    counts.records.of(exceptional.level).add(1);
+                    counts.exceptional.add(1);
+                    for finding in &exceptional.findings {
+                        metrics.findings(finding.analyzer, finding.severity).add(1);
+                    }
+                    found.push(*exceptional);
                 }
-                found.push(*exceptional);
-            }
-            // Whether anybody finds something in it, the keeper knows.
-            Seen::Unfamiliar(unfamiliar) => {
-                counts.records.of(unfamiliar.level).add(1);
-                found.push(*unfamiliar);
-            }
-            Seen::Unremarkable { record, ignored, .. } => {
-                counts.records.of(record.level).add(1);
-                if ignored {
-                    counts.ignored.add(1);
-                    metrics.suppressed(Suppressed::Ignore).add(1);
+                // Whether anybody finds something in it, the keeper knows.
+                Seen::Unfamiliar(unfamiliar) => {
+                    counts.records.of(unfamiliar.level).add(1);
+                    found.push(*unfamiliar);
                 }
+                Seen::Unremarkable { record, ignored, .. } => {
+                    counts.records.of(record.level).add(1);
+                    if ignored {
+                        counts.ignored.add(1);
+                        metrics.suppressed(Suppressed::Ignore).add(1);
+                    }
+                }
+                // Nobody has looked at their level.
+                Seen::Skipped(skipped) => counts.records.of(None).add(skipped),
             }
-            // Nobody has looked at their level.
-            Seen::Skipped(skipped) => counts.records.of(None).add(skipped),
         });
         found
     }

@@ -163,7 +163,7 @@ impl Reading {
             generation,
             ..Pass::default()
         };
-        self.drive(&mut pass, |stream, now, sink| stream.feed(&chunk, 0, now, sink));
+        self.drive(&mut pass, |stream, now, sink| stream.feed(chunk.run(), 0, now, sink));
         self.chunks.recycle(chunk);
         Ok(Some(pass))
     }
@@ -178,7 +178,7 @@ impl Reading {
         match self.part.to {
             Some(to) => {
                 let next = self.chunk_at(input, to)?;
-                self.drive(&mut pass, |stream, _, sink| stream.look_ahead(&next, sink));
+                self.drive(&mut pass, |stream, _, sink| stream.look_ahead(next.run(), sink));
             }
             None => {
                 self.drive(&mut pass, |stream, _, sink| stream.close_all(sink));

@@ -281,7 +281,8 @@ impl<'a> Visit<'a> {
         };
         let newline = limits_of(&settings).newline;
         let mut stream = Stream::new(nobody, settings, &from_beginning(self.format));
-        stream.feed(&chunk_of(lines.to_vec(), newline, 0, false), 0, self.now, &mut see);
+        let chunk = chunk_of(lines.to_vec(), newline, 0, false);
+        stream.feed(chunk.run(), 0, self.now, &mut see);
         stream.close_all(&mut see);
         latest
     }

@@ -12,7 +12,7 @@ fn entry(id: &str, fingerprint: &str, severity: Level) -> Entry {
         fingerprint: fingerprint.into(),
         severity,
         payload: "x".repeat(100).into(),
-        alert: std::sync::Arc::new(crate::alert::render::tests::alert()),
+        alert: std::sync::Arc::new(crate::sample::alert()),
     }
 }
 

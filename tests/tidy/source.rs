@@ -37,7 +37,7 @@ impl Source {
     /// Files of the modules that this one declares as tests: `#[cfg(test)] mod tests;`.
     pub fn test_children(&self) -> Vec<String> {
         let folder = match self.path.rsplit_once('/') {
-            Some((folder, "mod.rs" | "lib.rs" | "main.rs")) => folder.to_owned(),
+            Some((folder, "mod.rs" | "lib.rs" | "core.rs" | "main.rs")) => folder.to_owned(),
             Some(_) | None => self.path.trim_end_matches(".rs").to_owned(),
         };
         let items = self
@@ -60,7 +60,7 @@ impl Source {
             .trim_end_matches(".rs");
         inner
             .split('/')
-            .filter(|part| !["mod", "lib", "main"].contains(part))
+            .filter(|part| !["mod", "lib", "core", "main"].contains(part))
             .collect()
     }
 

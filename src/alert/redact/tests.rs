@@ -115,7 +115,7 @@ fn applied(alert: Alert) -> (Alert, String) {
 
 #[test]
 fn what_was_masked_in_the_text_is_masked_wherever_else_it_stands() {
-    let mut finding = crate::alert::render::tests::alert().detectors[0].clone();
+    let mut finding = crate::sample::alert().detectors[0].clone();
     finding.captures = serde_json::from_str(r#"{"who":"bob","what":"hunter2!"}"#).unwrap();
     let (alert, json) = applied(Alert {
         text: Some("login of bob with password=hunter2! failed".to_owned()),
@@ -125,7 +125,7 @@ fn what_was_masked_in_the_text_is_masked_wherever_else_it_stands() {
             before: vec!["trying hunter2!".to_owned(), "once more".to_owned()],
             after: Vec::new(),
         },
-        ..crate::alert::render::tests::alert()
+        ..crate::sample::alert()
     });
     assert!(!json.contains("hunter2"), "{json}");
     assert!(json.contains("bob"), "{json}");
@@ -151,7 +151,7 @@ fn a_key_that_begins_before_the_record_and_ends_behind_it_is_masked_in_all_three
                 "last".to_owned(),
             ],
         },
-        ..crate::alert::render::tests::alert()
+        ..crate::sample::alert()
     });
     assert!(!json.contains(line) && !json.contains("short=="), "{json}");
     assert_eq!(alert.context.before[0], "first");
@@ -165,7 +165,7 @@ fn numbers_and_keys_of_fields_are_redacted_too() {
             r#"{"pin":{"password":12345678},"card":4111111111111111,"bob@example.org":3,"secrets":["s1","s2"],"max_tokens":512,"token":null}"#,
         )
         .unwrap(),
-        ..crate::alert::render::tests::alert()
+        ..crate::sample::alert()
     });
     for gone in ["12345678", "4111111111111111", "bob@", "\"s1\"", "\"s2\""] {
         assert!(!json.contains(gone), "{gone}: {json}");

@@ -205,7 +205,7 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alert::render::tests::alert;
+    use crate::sample::alert;
 
     fn made(alert: &Alert) -> String {
         let to = ["ops@example.org".to_owned(), "night@example.org".to_owned()];

@@ -88,39 +88,3 @@ impl Damaged {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::super::super::render::Wording;
-    use super::*;
-    use crate::collector::ledger::lost;
-
-    #[test]
-    fn every_loss_says_what_to_do_in_both_languages() {
-        for reason in [
-            lost::DELETED,
-            lost::TRUNCATED,
-            lost::POWER_CUT,
-            lost::POISON,
-            lost::UNREADABLE,
-        ] {
-            let loss = Loss {
-                path: "/var/log/app.log",
-                bytes: 512,
-                reason,
-            };
-            for language in [Language::English, Language::Chinese] {
-                let wording = Wording {
-                    language,
-                    ..Wording::default()
-                };
-                let said = loss.title(&wording);
-                assert!(
-                    said.contains("512") && said.contains("/var/log/app.log") && said.contains(reason),
-                    "{said}"
-                );
-                assert!(loss.text(&wording).is_some(), "{reason}");
-            }
-        }
-    }
-}

@@ -206,7 +206,7 @@ mod tests {
         Delivery {
             seq,
             tries: 0,
-            alert: Arc::new(crate::alert::render::tests::alert()),
+            alert: Arc::new(crate::sample::alert()),
         }
     }
 

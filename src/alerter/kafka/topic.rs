@@ -97,7 +97,7 @@ pub(super) fn address(host: &str, port: i32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alert::render::tests::alert;
+    use crate::sample::alert;
 
     #[test]
     fn placeholders_are_filled_and_what_kafka_refuses_is_replaced() {

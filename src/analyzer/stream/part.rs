@@ -2,8 +2,7 @@
 
 use super::super::context::Window;
 use super::super::template::Known;
-use super::{Seen, Stream};
-use crate::collector::Chunk;
+use super::{Run, Seen, Stream};
 use crate::record::assemble;
 use std::sync::Arc;
 
@@ -51,13 +50,13 @@ impl Stream {
     }
 
     /// Hands on what waits for its context: these lines follow, and another will read them.
-    pub fn look_ahead(&mut self, next: &Chunk, mut sink: impl FnMut(Seen<'_>)) {
+    pub fn look_ahead(&mut self, next: Run<'_>, sink: &mut dyn FnMut(Seen<'_>)) {
         let window = Window {
             history: self.history.make_contiguous(),
             offset: next.offset,
-            bytes: &next.bytes,
+            bytes: next.bytes,
         };
-        self.position.look_after(&window, &mut sink);
-        self.position.hand_on(|_| true, &mut sink);
+        self.position.look_after(&window, sink);
+        self.position.hand_on(|_| true, sink);
     }
 }

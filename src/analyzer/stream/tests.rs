@@ -1,5 +1,4 @@
 use super::*;
-use crate::collector::FileKey;
 use crate::collector::lines::Newline;
 use proptest::prelude::*;
 
@@ -36,17 +35,13 @@ fn stream(resume: &Resume) -> Stream {
     Stream::new(analyzers(), record::Settings::default(), resume)
 }
 
-fn chunk(bytes: &[u8], offset: u64) -> Chunk {
-    let end_offset = offset + bytes.len() as u64;
-    Chunk {
-        file: FileKey(0),
+fn run(bytes: &[u8], offset: u64) -> Run<'_> {
+    Run {
         offset,
-        bytes: bytes.to_vec(),
+        bytes,
         newline: Newline::Byte,
-        end_offset,
+        end_offset: offset + bytes.len() as u64,
         cut: false,
-        lag_bytes: 0,
-        file_state: None,
     }
 }
 
@@ -65,7 +60,7 @@ fn said(seen: Seen<'_>, to: &mut Vec<Said>) {
 }
 
 fn feed(stream: &mut Stream, bytes: &[u8], offset: u64, to: &mut Vec<Said>) {
-    stream.feed(&chunk(bytes, offset), 0, jiff::Timestamp::UNIX_EPOCH, |seen| {
+    stream.feed(run(bytes, offset), 0, jiff::Timestamp::UNIX_EPOCH, &mut |seen| {
         said(seen, to)
     });
 }
@@ -74,7 +69,7 @@ fn whole(log: &[u8]) -> Vec<Said> {
     let mut found = Vec::new();
     let mut stream = stream(&Resume::default());
     feed(&mut stream, log, 0, &mut found);
-    stream.close_all(|seen| said(seen, &mut found));
+    stream.close_all(&mut |seen| said(seen, &mut found));
     found
 }
 
@@ -102,7 +97,7 @@ proptest! {
         let mut life = stream(&resume).waiting_for_context(wait);
         let start = usize::try_from(resume.offset).unwrap();
         feed(&mut life, &log[start..], resume.offset, &mut found);
-        life.close_all(|seen| said(seen, &mut found));
+        life.close_all(&mut |seen| said(seen, &mut found));
         found.sort();
         let mut expected = whole(&log);
         expected.sort();
@@ -125,7 +120,7 @@ fn a_life_that_ends_before_it_reads_anything_forgets_no_open_record() {
     let resume = stream(&resume).resume();
     let mut third_life = stream(&resume);
     feed(&mut third_life, &log[10..], 10, &mut found);
-    third_life.close_all(|seen| said(seen, &mut found));
+    third_life.close_all(&mut |seen| said(seen, &mut found));
     assert_eq!(found, whole(log));
 }
 
@@ -136,7 +131,7 @@ fn a_record_is_told_with_the_lines_around_it_also_across_chunks() {
         let mut contexts = Vec::new();
         let mut stream = stream(&Resume::default());
         for (bytes, offset) in [(&log[..border], 0), (&log[border..], border as u64)] {
-            stream.feed(&chunk(bytes, offset), 0, jiff::Timestamp::UNIX_EPOCH, |seen| {
+            stream.feed(run(bytes, offset), 0, jiff::Timestamp::UNIX_EPOCH, &mut |seen| {
                 if let Seen::Exceptional(found) = seen {
                     contexts.push((found.before, found.after));
                 }
@@ -202,12 +197,7 @@ fn said_by_rules(log: &[u8], chunk_bytes: usize, wants_all: bool) -> Vec<(u64, u
     while at < log.len() {
         let end = memchr::memchr(b'\n', &log[(at + chunk_bytes).min(log.len())..]);
         let end = end.map_or(log.len(), |end| at + chunk_bytes + end + 1);
-        stream.feed(
-            &chunk(&log[at..end], at as u64),
-            0,
-            jiff::Timestamp::UNIX_EPOCH,
-            &mut see,
-        );
+        stream.feed(run(&log[at..end], at as u64), 0, jiff::Timestamp::UNIX_EPOCH, &mut see);
         at = end;
     }
     stream.close_all(&mut see);
@@ -243,16 +233,16 @@ const BROKEN: &[u8] = b"2026-11-23 06:00:01,000 ERROR broken\n2026-11-23 06:00:0
 fn a_finding_waits_for_the_lines_after_it_and_no_longer_than_asked() {
     let mut stream = stream(&Resume::default()).waiting_for_context(Duration::from_millis(500));
     let fed = afters(&mut stream, |stream, sink| {
-        stream.feed(&chunk(BROKEN, 0), 100, jiff::Timestamp::UNIX_EPOCH, sink)
+        stream.feed(run(BROKEN, 0), 100, jiff::Timestamp::UNIX_EPOCH, sink)
     });
     assert_eq!(fed, []);
     assert_eq!(stream.next_close_ms(), Some(600));
     let open = stream.resume();
     assert_eq!((open.offset, open.open_starts[0]), (0, 0), "a kill has it read again");
     let more = b"2026-11-23 06:00:03,000 INFO two\n2026-11-23 06:00:04,000 INFO three\n";
-    let more = chunk(more, BROKEN.len() as u64);
+    let more = run(more, BROKEN.len() as u64);
     let fed = afters(&mut stream, |stream, sink| {
-        stream.feed(&more, 200, jiff::Timestamp::UNIX_EPOCH, sink)
+        stream.feed(more, 200, jiff::Timestamp::UNIX_EPOCH, sink)
     });
     let lines = ["2026-11-23 06:00:02,000 INFO one", "2026-11-23 06:00:03,000 INFO two"];
     assert_eq!(fed, [(0, lines.map(str::to_owned).to_vec())]);
@@ -262,7 +252,7 @@ fn a_finding_waits_for_the_lines_after_it_and_no_longer_than_asked() {
 fn what_never_comes_is_not_waited_for_for_ever_and_fatal_ones_do_not_wait() {
     let mut one = stream(&Resume::default()).waiting_for_context(Duration::from_millis(500));
     afters(&mut one, |stream, sink| {
-        stream.feed(&chunk(BROKEN, 0), 100, jiff::Timestamp::UNIX_EPOCH, sink)
+        stream.feed(run(BROKEN, 0), 100, jiff::Timestamp::UNIX_EPOCH, sink)
     });
     assert_eq!(afters(&mut one, |stream, sink| stream.close_silent(599, sink)), []);
     let given_up = afters(&mut one, |stream, sink| stream.close_silent(600, sink));
@@ -271,7 +261,7 @@ fn what_never_comes_is_not_waited_for_for_ever_and_fatal_ones_do_not_wait() {
     let fatal = String::from_utf8(fatal).unwrap().replace("ERROR", "FATAL");
     let mut other = stream(&Resume::default()).waiting_for_context(Duration::from_millis(500));
     let at_once = afters(&mut other, |stream, sink| {
-        stream.feed(&chunk(fatal.as_bytes(), 0), 100, jiff::Timestamp::UNIX_EPOCH, sink);
+        stream.feed(run(fatal.as_bytes(), 0), 100, jiff::Timestamp::UNIX_EPOCH, sink);
     });
     assert_eq!(at_once.len(), 1);
 }
@@ -286,7 +276,7 @@ fn the_last_line_of_a_log_is_told_with_what_stands_before_it() {
         }
     };
     let log = b"2026-11-23 06:00:00,000 INFO one\n2026-11-23 06:00:01,000 ERROR broken\n";
-    stream.feed(&chunk(log, 0), 0, jiff::Timestamp::UNIX_EPOCH, &mut see);
+    stream.feed(run(log, 0), 0, jiff::Timestamp::UNIX_EPOCH, &mut see);
     stream.close_silent(5000, &mut see);
     assert_eq!(befores, [vec!["2026-11-23 06:00:00,000 INFO one".to_owned()]]);
 }

@@ -74,7 +74,7 @@ fn spans(records: &[Got]) -> Vec<(Vec<u64>, Option<&'static str>)> {
 
 #[test]
 fn each_language_is_joined_in_all_its_shapes_and_nothing_else_is() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/traces");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/traces");
     let mut languages = 0;
     let mut wrong = Vec::new();
     for entry in std::fs::read_dir(folder).expect("fixtures") {

@@ -2,8 +2,8 @@
 
 use super::super::run;
 use super::*;
-use crate::analyzer::stream::WATCHER;
 use crate::config;
+use crate::run::watcher::WATCHER;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;

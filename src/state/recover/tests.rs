@@ -33,7 +33,7 @@ fn find(state: &mut State, finding: u64) {
         fingerprint: "f".into(),
         severity: Level::Error,
         payload: format!("{{\"finding\":{finding},\"text\":\"{}\"}}", "x".repeat(300)).into(),
-        alert: std::sync::Arc::new(crate::alert::render::tests::alert()),
+        alert: std::sync::Arc::new(crate::sample::alert()),
     };
     let committed = state.commit(Durability::Full, |connection| {
         outbox::push(connection, "ops", &entry, 0)?;

@@ -2,8 +2,8 @@
 
 use super::super::*;
 use crate::alert::Alert;
-use crate::alert::render::tests::alert;
 use crate::alerter::{Filter, Kind, TextFormat, WhenFull};
+use crate::sample::alert;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 

@@ -1,8 +1,8 @@
 //! Bodies against golden files, limits and hostile text on every channel, and what each provider's answer means.
 
 use super::*;
-use crate::alert::render::tests::alert;
 use crate::alerter::webhook::Secret;
+use crate::sample::alert;
 
 fn settings(preset: Preset) -> Settings {
     Settings {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::alert::render::tests::alert;
+use crate::sample::alert;
 
 fn rendered(source: &str, alert: &Alert) -> Value {
     let template = Template::new(source).unwrap_or_else(|fault| panic!("{fault}"));
