@@ -20,6 +20,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use device::Device;
 use rusqlite::Connection;
 use service::Service;
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,6 +28,8 @@ use versions::Versions;
 
 /// Requests under way at a time, at most: a service that answers is never the bottleneck, and a small host has few threads.
 const LANES_MAX: usize = 8;
+/// Read from the state at once, where more wait: each reading looks at all of them.
+const QUEUE: usize = 1024;
 /// What the engine on this device is called where endpoints are counted.
 const DEVICE: &str = "device";
 /// With nothing to do it looks so often whether the model has changed.
@@ -130,6 +133,8 @@ pub struct Judge {
     metrics: Arc<Metrics>,
     /// `run --once`: what waits is judged before it ends.
     finishes: bool,
+    /// The next ones of those that wait.
+    queue: VecDeque<(u64, String)>,
     /// Nobody can judge since.
     away: Option<String>,
     versions: Versions,
@@ -165,6 +170,7 @@ impl Judge {
             keeper,
             metrics,
             finishes,
+            queue: VecDeque::new(),
             away: None,
             versions: Versions::default(),
         })
@@ -206,13 +212,16 @@ impl Judge {
             Judges::Service(service) => (2 * service.endpoints()).min(LANES_MAX),
             Judges::Device(_) => 1,
         };
-        let waiting = match verdicts::oldest_waiting(&self.state, self.batch * lanes) {
-            Ok(waiting) => waiting,
-            Err(error) => {
-                log::error!("what waits for the judge cannot be read: {error:#}");
-                return Next::Wait(TROUBLE);
+        if self.queue.is_empty() {
+            match verdicts::oldest_waiting(&self.state, QUEUE.max(self.batch * lanes)) {
+                Ok(waiting) => self.queue.extend(waiting),
+                Err(error) => {
+                    log::error!("what waits for the judge cannot be read: {error:#}");
+                    return Next::Wait(TROUBLE);
+                }
             }
-        };
+        }
+        let waiting: Vec<_> = self.queue.drain(..self.queue.len().min(self.batch * lanes)).collect();
         if waiting.is_empty() {
             return self.look_after_model();
         }
@@ -233,6 +242,8 @@ impl Judge {
             }
         }
         if let Some(unavailable) = &trouble {
+            // Those that got no answer are still in the state.
+            self.queue.clear();
             next = Next::Wait(unavailable.retry_after);
         }
         self.tell_away(trouble);
