@@ -23,6 +23,8 @@ impl Supervised {
     /// What cron does once a minute.
     fn minute(&self) -> Output {
         Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/cron-supervise"))
+            // To the program it would be a key of its configuration.
+            .env_remove("ELC_PROGRAM")
             .arg("-s")
             .arg(self.0.state_dir())
             .arg("-b")
