@@ -63,3 +63,58 @@ fn a_generation_deleted_while_nobody_looked_is_a_loss_of_what_was_seen_of_it() {
     assert_eq!(program.stop().code(), Some(0));
     assert_eq!(losses().len(), 1);
 }
+
+#[test]
+fn file_whose_tail_went_with_the_power_is_read_on_at_its_end_and_that_is_told() {
+    let home = Home::new();
+    home.configure(
+        "sources:\n  - {name: app, paths: ['{home}/logs/*.log'], read_from: beginning}\n\
+         alerters:\n  - {name: archive, send: each, file: {path: '{home}/alerts', format: json}}\n",
+    );
+    let log = home.path("logs/app.log");
+    let append = |text: &str| {
+        let file = File::options().create(true).append(true).open(&log);
+        file.and_then(|mut file| file.write_all(text.as_bytes()))
+            .expect("the log takes lines");
+    };
+    let alerts = || -> Vec<serde_json::Value> {
+        let told = read_lossily(&home.path("alerts"));
+        told.lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    };
+    let texts = |kind: &str| -> Vec<String> {
+        let of_kind = alerts().into_iter().filter(|alert| alert["kind"] == kind);
+        of_kind
+            .filter_map(|alert| alert["text"].as_str().map(str::to_owned))
+            .collect()
+    };
+    append("ERROR first\nERROR second\nERROR third\n");
+    let mut program = home.start(&["run"]);
+    program.wait_until("all are told", || texts("record").len() == 3);
+    assert_eq!(program.stop().code(), Some(0));
+
+    // The third line had not reached the disk.
+    let kept = "ERROR first\nERROR second\n".len() as u64;
+    let file = File::options().write(true).open(&log);
+    file.and_then(|file| file.set_len(kept)).expect("a shorter log");
+    let state = rusqlite::Connection::open(home.state_dir().join("state.db")).expect("the state");
+    let changed = state.execute("UPDATE meta SET value = 'another boot' WHERE key = 'boot_id'", []);
+    assert_eq!(changed, Ok(1));
+    drop(state);
+    let mut program = home.start(&["run"]);
+    program.wait_until("the loss is told", || {
+        alerts().iter().any(|alert| alert["kind"] == "loss")
+    });
+    append("ERROR fourth\n");
+    program.wait_until("what came after is told", || texts("record").len() > 3);
+    let status = home.output(&["status", "--json"]).stdout;
+    let status: serde_json::Value = serde_json::from_slice(&status).expect("one JSON object");
+    assert_eq!(program.stop().code(), Some(0));
+    assert_eq!(
+        texts("record"),
+        ["ERROR first", "ERROR second", "ERROR third", "ERROR fourth"]
+    );
+    let gone = "ERROR third\n".len();
+    assert_eq!(status["sources"][0]["lost_bytes"]["power_cut"], gone, "{status:#}");
+}

@@ -23,6 +23,7 @@ mod novelty;
 mod observed;
 mod outbox;
 mod packaged;
+mod pressure;
 mod program;
 mod readme;
 mod receiver;
