@@ -114,6 +114,8 @@ fn watch_draws_on_a_terminal_until_q_and_leaves_it_as_it_was() {
         .args(["--quiet", "--flush", "--return", "--command", &words.join(" ")])
         .arg(&typescript)
         .env("TERM", "xterm")
+        // To the program it would be a key of its configuration.
+        .env_remove("ELC_PROGRAM")
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()
