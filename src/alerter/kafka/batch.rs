@@ -106,7 +106,7 @@ pub(super) fn request(settings: &Settings, placed: &[Placed]) -> anyhow::Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alert::render::tests::alert;
+    use crate::sample::alert;
 
     #[test]
     fn an_alert_about_an_old_record_is_not_old_for_a_brokers_retention() {
