@@ -35,6 +35,8 @@ pub struct Proof {
     length: Option<u64>,
     /// It may still grow: only its end tells that it is whole.
     to_the_end: bool,
+    /// All is known but whether these, which hold the same, are read so far as they were compressed.
+    awaited: Option<Vec<(FileKey, u64)>>,
 }
 
 /// What an archive may be of.
@@ -63,11 +65,15 @@ impl Proof {
             same: Vec::new(),
             length: None,
             to_the_end,
+            awaited: None,
         })
     }
 
     /// One step; true: all is known.
     fn step(&mut self) -> io::Result<bool> {
+        if self.awaited.is_some() {
+            return Ok(true);
+        }
         let Archive {
             reader,
             carry,
@@ -104,17 +110,21 @@ impl Files {
         if early && (suspect.size > EARLY_MAX_BYTES || suspect.tried && suspect.proof.is_none()) {
             return Verdict::Undecided;
         }
-        suspect.tried = true;
         let proof = match suspect.proof.take() {
             Some(proof) => Ok(proof),
-            None => match self.known_archive(suspect, file) {
-                Some(row) => {
+            None => {
+                let known = self.known_archive(suspect, file);
+                if let Some(row) = known.filter(|_| !self.may_end_a_past(suspect)) {
                     self.keep_known(row, &suspect.path);
                     return Verdict::Gone;
                 }
-                None => self.begin_proof(suspect, file, early),
-            },
+                if self.has_unread_original(suspect, file, now) {
+                    return Verdict::Undecided;
+                }
+                self.begin_proof(suspect, file, early)
+            }
         };
+        suspect.tried = true;
         if proof
             .as_ref()
             .is_err_and(|error| error.kind() == io::ErrorKind::Unsupported)
@@ -124,7 +134,17 @@ impl Files {
         }
         let stepped = proof.and_then(|mut proof| proof.step().map(|done| (proof, done)));
         match stepped {
-            Ok((proof, true)) => self.judge_proof(suspect, file, &proof, now),
+            Ok((mut proof, true)) => match self.awaits_original(&mut proof, now) {
+                Some(true) => {
+                    suspect.proof = Some(proof);
+                    Verdict::Undecided
+                }
+                Some(false) => self.judge_proof(suspect, file, &proof, now),
+                None => {
+                    suspect.tried = false;
+                    Verdict::Undecided
+                }
+            },
             Ok((proof, false)) => {
                 suspect.proof = Some(proof);
                 Verdict::Undecided
@@ -135,6 +155,22 @@ impl Files {
                 Verdict::Gone
             }
         }
+    }
+
+    /// Whether a file that holds the same is still being read; none: it ended meanwhile, and how far it was read has to be
+    /// asked anew.
+    fn awaits_original(&mut self, proof: &mut Proof, now: Instant) -> Option<bool> {
+        let followed = proof.same.iter().filter_map(|whose| match whose {
+            Whose::Followed(key) => Some(*key),
+            Whose::Past(_) | Whose::PartOfPast(..) => None,
+        });
+        let followed: Vec<FileKey> = followed.collect();
+        if followed.iter().any(|key| !self.files.contains_key(key)) {
+            return None;
+        }
+        let lengths = || followed.iter().map(|key| (*key, self.length_of(*key))).collect();
+        let awaited: &Vec<(FileKey, u64)> = proof.awaited.get_or_insert_with(lengths);
+        Some(awaited.iter().any(|(key, to)| self.is_being_read(*key, *to, now)))
     }
 
     /// What was taken for a log is an archive: its row goes, and its content decides what it is of.
@@ -153,7 +189,10 @@ impl Files {
 
     /// Whether an archive is being compared: the next step need not wait.
     pub fn is_proving(&self) -> bool {
-        self.suspects.iter().any(|suspect| suspect.proof.is_some())
+        let is_proving = |proof: &Proof| proof.awaited.is_none();
+        self.suspects
+            .iter()
+            .any(|suspect| suspect.proof.as_ref().is_some_and(is_proving))
     }
 
     fn begin_proof(&self, suspect: &Suspect, file: &File, early: bool) -> io::Result<Proof> {
@@ -195,6 +234,12 @@ impl Files {
             Whose::Past(row) => self.pasts.get(*row),
         });
         let furthest = pasts.max_by_key(|past| (past.state.identity.tail_end, !past.state.finished));
+        if furthest.is_none_or(|past| past.state.finished)
+            && let Some(row) = self.known_archive(suspect, file)
+        {
+            self.keep_known(row, &suspect.path);
+            return Verdict::Gone;
+        }
         if let Some(past) = furthest {
             if past.state.finished && proof.length == Some(past.resume.committed_to) {
                 return known(skipped::ARCHIVE_KNOWN);
@@ -320,7 +365,7 @@ fn reopened(file: &File) -> io::Result<File> {
 }
 
 /// What an archive holds at its beginning.
-fn archive_head(file: &File) -> io::Result<Vec<u8>> {
+pub fn archive_head(file: &File) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
     decompress(reopened(file)?)?
         .reader

@@ -52,6 +52,13 @@ impl Ledger {
         add(&mut self.lost, reason, bytes);
     }
 
+    /// What was given up has turned up after all.
+    pub fn find(&mut self, reason: &'static str, bytes: u64) {
+        if let Some(count) = self.lost.get_mut(reason) {
+            *count = count.saturating_sub(bytes);
+        }
+    }
+
     pub fn skipped_bytes(&self) -> u64 {
         self.skipped.values().sum()
     }

@@ -28,6 +28,7 @@ pub mod piped;
 mod reload;
 mod suspects;
 mod tracked;
+mod unread;
 mod watch;
 
 pub use crate::analyzer::Resume;

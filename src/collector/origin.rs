@@ -202,7 +202,11 @@ impl Files {
 
     /// `content` holds what an ended incarnation was read up to: it is read on from there.
     pub fn go_on(&mut self, row: Row, how: Recognised, path: &Path, content: Content, inode: (u64, u64), now: Instant) {
-        let Some(past) = self.pasts.take(row) else { return };
+        let Some(mut past) = self.pasts.take(row) else { return };
+        if past.state.finished {
+            let unread = past.state.size_seen.saturating_sub(past.resume.committed_to);
+            past.state.ledger.find(lost::DELETED, unread);
+        }
         log::debug!(
             "{}: goes on {} (inode {} then, {} now, {how:?}) at {}",
             path.display(),

@@ -242,7 +242,7 @@ impl Past {
     }
 
     /// Its name, and the one that it had first.
-    fn names(&self) -> impl Iterator<Item = &OsStr> {
+    pub fn names(&self) -> impl Iterator<Item = &OsStr> {
         let name = self.path.file_name().unwrap_or_default();
         [Some(name), self.first_name.as_deref()].into_iter().flatten()
     }

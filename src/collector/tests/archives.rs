@@ -1,6 +1,6 @@
 //! Compressed generations: each line once, whatever its archive is called and whatever inode it got.
 
-use super::bench::Bench;
+use super::bench::{Bench, Options};
 use super::rotation::gzip;
 use std::fs;
 use std::time::Duration;
@@ -139,4 +139,112 @@ fn copy_made_while_older_copies_move_up_is_not_read_again() {
     }
     bench.expect_nothing_for(Duration::from_secs(3));
     assert_eq!(bench.lines.len(), all);
+}
+
+/// A source that may read nothing for seconds: a whole archive is judged while its original waits for its turn.
+fn throttled() -> Bench {
+    throttled_with(usize::MAX)
+}
+
+fn throttled_with(open_max: usize) -> Bench {
+    let options = Options {
+        read_rate: 50_000,
+        open_max,
+        ..Options::default()
+    };
+    let mut bench = Bench::with("*.log*", options);
+    bench.append("a.log", &text(&lines(1, 300)));
+    bench.start();
+    bench.wait_for(|lines| (lines.len() == 300).then_some(()));
+    bench.append("b.log", &format!("{}\n", "x".repeat(200_000)));
+    bench.wait_for(|lines| (lines.len() == 301).then_some(()));
+    bench.lines.pop();
+    bench
+}
+
+fn assert_each_once(bench: &mut Bench, mut expected: Vec<String>) {
+    bench.wait_for(|lines| (lines.len() >= expected.len()).then_some(()));
+    bench.expect_nothing_for(Duration::from_secs(4));
+    let mut lines = bench.lines.clone();
+    lines.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn archive_of_a_file_of_which_nothing_was_read_yet_is_not_read_besides() {
+    for name in ["c.log.1", "c.log-20261130"] {
+        let mut bench = throttled();
+        bench.append("c.log", &text(&lines(301, 600)));
+        bench.wait_for_state(|bench| bench.rows.values().any(|(path, ..)| path.ends_with("c.log")));
+        fs::rename(bench.path("c.log"), bench.path(name)).unwrap();
+        gzip(&bench, name);
+        assert_each_once(&mut bench, lines(1, 600));
+        assert_eq!(bench.lost("deleted"), 0);
+    }
+}
+
+#[test]
+fn archive_of_a_file_that_holds_no_newline_is_not_read_besides() {
+    let mut bench = Bench::new("*.log*");
+    bench.start();
+    bench.append("a.log", "no newline");
+    bench.wait_for_state(|bench| bench.rows.values().any(|(path, ..)| path.ends_with("a.log")));
+    fs::rename(bench.path("a.log"), bench.path("a.log.1")).unwrap();
+    gzip(&bench, "a.log.1");
+    assert_each_once(&mut bench, vec!["no newline".to_owned()]);
+}
+
+#[test]
+fn archive_of_a_file_that_was_deleted_unread_is_read_from_where_that_stopped() {
+    for name in ["a.log", "c.log"] {
+        let mut bench = throttled_with(1);
+        bench.append(name, &text(&lines(301, 600)));
+        bench.wait_for_state(|bench| bench.rows.values().any(|(path, ..)| path.ends_with(name)));
+        // What is not open when it is deleted cannot be read any more.
+        bench.append("d.log", "d\n");
+        bench.wait_for_state(|bench| bench.rows.values().any(|(path, ..)| path.ends_with("d.log")));
+        gzip(&bench, name);
+        let mut expected = lines(1, 600);
+        expected.push("d".to_owned());
+        assert_each_once(&mut bench, expected);
+    }
+}
+
+#[test]
+fn archive_is_told_to_be_known_only_when_its_original_was_read() {
+    let mut bench = throttled();
+    // Its rest waits in the queue; with the process goes the only handle to it.
+    bench.append("a.log", &text(&lines(301, 600)));
+    fs::rename(bench.path("a.log"), bench.path("a.log.1")).unwrap();
+    gzip(&bench, "a.log.1");
+    bench.pump(Duration::from_secs(1));
+    bench.kill();
+    bench.lines.truncate(300);
+    bench.start();
+    assert_each_once(&mut bench, lines(1, 600));
+    assert_eq!(bench.lost("deleted"), 0);
+}
+
+#[test]
+fn known_archive_gives_what_of_its_original_was_not_committed() {
+    let mut bench = Bench::new("*.log*");
+    bench.append("a.log", &text(&lines(1, 300)));
+    bench.start();
+    bench.wait_for(|lines| (lines.len() == 300).then_some(()));
+    bench.stop();
+    let before = bench.rows.clone();
+    bench.append("a.log", &text(&lines(301, 600)));
+    bench.start();
+    bench.wait_for(|lines| (lines.len() == 600).then_some(()));
+    fs::rename(bench.path("a.log"), bench.path("a.log.1")).unwrap();
+    gzip(&bench, "a.log.1");
+    bench.wait_for_state(|bench| bench.skipped("archive_known") > 0);
+    bench.kill();
+    // Another analyzer committed the archive; what this one had of the original went with the process.
+    bench.rows.extend(before);
+    bench.lines.truncate(300);
+    bench.start();
+    assert_each_once(&mut bench, lines(1, 600));
+    assert_eq!(bench.lost("deleted"), 0);
 }
