@@ -2,7 +2,7 @@
 //!
 //! What is found is the same whoever reads. A reader who began within a file guessed what is open there, and did not know
 //! what those before it would find; what it gives counts only where its guess was right. Else the part is read again
-//! here, on from the end of the one before, and so is all that follows of that file.
+//! here, on from the end of the one before; where the guess was about what is open, so is all that follows of that file.
 
 use super::across::Across;
 use super::crew::{self, Order, Word, Words};
@@ -109,7 +109,7 @@ struct UnderWay<'a> {
     visit: Option<Visit<'a>>,
     /// Who read the last part, with what is to be added to its numbers of lines.
     before: Option<(Box<Reading>, u64)>,
-    /// Guesses have proved wrong: it is read here.
+    /// Guesses about what is open have proved wrong: it is read here.
     alone: bool,
     skipped: bool,
     failed: Option<io::Error>,
@@ -128,6 +128,15 @@ enum Reader {
 /// A part whose reader has guessed wrong: so many of its chunks were right.
 struct Wrong {
     after: usize,
+    about: About,
+}
+
+/// What its guess was about.
+enum About {
+    /// What is open where it began: those of the parts behind it will be no better.
+    Standing,
+    /// What is known there: later readers know more.
+    Known,
 }
 
 impl<'a> Walk<'a> {
@@ -180,7 +189,7 @@ impl<'a> Walk<'a> {
         if let Some(words) = words.filter(|_| !under_way.alone) {
             match self.follow(under_way, input, &words, publish)? {
                 Ok(()) => return Ok(()),
-                Err(Wrong { after }) => (done, under_way.alone) = (after, true),
+                Err(Wrong { after, about }) => (done, under_way.alone) = (after, matches!(about, About::Standing)),
             }
         }
         self.read_here(under_way, input, part, done, publish)
@@ -199,7 +208,10 @@ impl<'a> Walk<'a> {
         loop {
             // Who falls silent is done over.
             let Some(word) = words.next() else {
-                return Ok(Err(Wrong { after }));
+                return Ok(Err(Wrong {
+                    after,
+                    about: About::Standing,
+                }));
             };
             match word {
                 Word::Opened(head) => under_way.visit = Some(Visit::new(input, self.plan, *head)),
@@ -211,11 +223,19 @@ impl<'a> Walk<'a> {
                     Some((before, shifted)) if before.stream.standing() == *standing => {
                         shift = before.stream.next_line().wrapping_add(*shifted).wrapping_sub(line);
                     }
-                    Some(_) | None => return Ok(Err(Wrong { after })),
+                    Some(_) | None => {
+                        return Ok(Err(Wrong {
+                            after,
+                            about: About::Standing,
+                        }));
+                    }
                 },
                 Word::Pass(pass) => {
                     if !self.take(under_way, *pass, shift, Reader::Ahead, publish)? {
-                        return Ok(Err(Wrong { after }));
+                        return Ok(Err(Wrong {
+                            after,
+                            about: About::Known,
+                        }));
                     }
                     after += 1;
                 }
