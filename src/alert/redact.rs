@@ -260,6 +260,21 @@ impl Redactor {
         self.redact(template);
     }
 
+    /// What may be seen of the first line of a record if a secret reaches into it that began in the lines before, as the
+    /// second line of a key does. None: none does.
+    pub fn reached_from_before(&self, before: &[String], text: &str) -> Option<String> {
+        let head = text.lines().next()?;
+        let joined = format!("{}\n{head}", before.join("\n"));
+        let start = joined.len() - head.len();
+        let found = self.find(&joined);
+        let (reaching, name) = found.iter().rfind(|(range, _)| range.end > start)?;
+        if before.is_empty() || !self.find(head).is_empty() {
+            return None;
+        }
+        let mask = self.masked(name, &joined[reaching.clone()], &mut Known::new());
+        Some(mask + &joined[reaching.end..])
+    }
+
     /// One text, in place.
     pub fn redact(&self, text: &mut String) {
         self.redact_noting(text, &mut Known::new());

@@ -8,6 +8,7 @@ use crate::alert::novelty::{self, At, Learner, Opinion};
 use crate::alert::template::{self, normal_form};
 use crate::alert::tidings::TableFull;
 use crate::alert::{self, News, digest};
+use crate::analyzer::mask;
 use crate::analyzer::template::Counts;
 use crate::analyzer::{AnalyzerKind, Exceptional, Finding};
 use crate::collector::FileKey;
@@ -126,12 +127,16 @@ impl Keeper {
             return !found.findings.is_empty() && self.tells_rare(source, found, observed_at);
         };
         let redactor = &self.composer.redactor;
-        let mut mask = found.template.clone();
-        redactor.redact_template(&found.details.message, &mut mask);
-        let mut title = found.title.clone();
+        // A later line of a key over several lines, when it is a record by itself, does not show what it is.
+        let rest = redactor.reached_from_before(&found.before, &found.text);
+        let mut mask = rest
+            .as_ref()
+            .map_or_else(|| found.template.clone(), |rest| mask::mask(rest.as_bytes()));
+        redactor.redact_template(rest.as_ref().unwrap_or(&found.details.message), &mut mask);
+        let mut title = rest.clone().unwrap_or_else(|| found.title.clone());
         redactor.redact(&mut title);
         let line = self.judging.by_line().then(|| {
-            let mut line = found.details.message.clone();
+            let mut line = rest.unwrap_or_else(|| found.details.message.clone());
             self.composer.redactor.redact(&mut line);
             normal_form(&line)
         });

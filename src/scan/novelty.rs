@@ -139,7 +139,8 @@ impl Novelty {
         let weighed = own.familiar.weigh(&newcomer, at_ms, &self.settings);
         if let Some(id) = weighed.template {
             own.examples.entry(id).or_insert_with(|| {
-                let (mut title, mut path) = (found.title.clone(), path.to_string());
+                let rest = redactor.reached_from_before(&found.before, &found.text);
+                let (mut title, mut path) = (rest.unwrap_or_else(|| found.title.clone()), path.to_string());
                 redactor.redact(&mut title);
                 redactor.redact(&mut path);
                 Example {

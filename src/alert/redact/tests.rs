@@ -299,3 +299,18 @@ fn the_prefilter_holds_back_no_pattern_that_would_find_something() {
     }
     assert!(matches > 500, "{matches}");
 }
+
+#[test]
+fn a_secret_reaches_from_the_lines_before_into_a_record() {
+    let redactor = Redactor::new(&[Pattern::Builtin(Set::Secrets)], b"key");
+    let before = ["password: |".to_owned(), "  line one of it".to_owned()];
+    let rest = redactor.reached_from_before(&before, "  line two of it\nmore").unwrap();
+    assert!(rest.starts_with("[redacted:") && !rest.contains("line two"), "{rest}");
+    assert_eq!(redactor.reached_from_before(&before, "next: 1"), None);
+    assert_eq!(redactor.reached_from_before(&[], "  line two of it"), None);
+    // What shows by itself is left to the usual way.
+    assert_eq!(
+        redactor.reached_from_before(&before[..0], "token=a8f5f167f44f4964"),
+        None
+    );
+}
