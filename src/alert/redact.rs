@@ -263,12 +263,12 @@ impl Redactor {
     /// What may be seen of the first line of a record if a secret reaches into it that began in the lines before, as the
     /// second line of a key does. None: none does.
     pub fn reached_from_before(&self, before: &[String], text: &str) -> Option<String> {
-        let head = text.lines().next()?;
+        let head = text.lines().next().filter(|_| !before.is_empty())?;
         let joined = format!("{}\n{head}", before.join("\n"));
         let start = joined.len() - head.len();
         let found = self.find(&joined);
         let (reaching, name) = found.iter().rfind(|(range, _)| range.end > start)?;
-        if before.is_empty() || !self.find(head).is_empty() {
+        if !self.find(head).is_empty() {
             return None;
         }
         let mask = self.masked(name, &joined[reaching.clone()], &mut Known::new());

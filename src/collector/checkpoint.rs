@@ -32,6 +32,8 @@ pub struct FileState {
     pub ledger: Ledger,
     /// It was renamed or deleted and read to its end: kept only to recognise it (and its archive) again.
     pub finished: bool,
+    /// It ended by being truncated or rewritten in place: copies of it may turn up.
+    pub truncated: bool,
     /// At this offset the rest of a line that was cut goes on: it is skipped up to its newline.
     pub cut_at: Option<u64>,
     /// What its byte order mark says; none: it has none, and its source's encoding holds.

@@ -104,6 +104,12 @@ impl Files {
             "{}: truncated or rewritten; reading from its beginning",
             file.path.display()
         );
+        file.state.truncated = true;
+        // The next process, too, knows by this what its copies are.
+        self.out.push_back(Event::Changed {
+            file: key,
+            file_state: Box::new(file.state.clone()),
+        });
         file.state.truncations += 1;
         let truncations = file.state.truncations;
         file.state.ledger.possible_losses += 1;

@@ -15,8 +15,10 @@ use std::time::{Duration, SystemTime};
 pub const HEAD_BYTES: usize = 1024;
 /// Bytes before the offset that are hashed.
 pub const TAIL_BYTES: usize = 512;
-/// Earlier places that are kept, each at least twice as far from the end as the next.
-const EARLIER_MAX: usize = 6;
+/// Earlier places that are kept: the nearest ones, and others each at least twice as far from the end as the next.
+const EARLIER_MAX: usize = 8;
+/// So many lines may be written between a copy and its original's truncation, and even a short copy is still known.
+const LINES_BEFORE: usize = 3;
 /// A place nearer to the beginning lies within a banner, maybe, with which every file begins.
 const BANNER_BYTES: u64 = 3 * TAIL_BYTES as u64;
 
@@ -58,21 +60,31 @@ impl Identity {
     pub fn move_tail(&mut self, offset: u64, before: &[u8]) {
         let known = (self.tail_len > 0).then(|| self.tail());
         let mut places: Vec<Tail> = std::mem::take(&mut self.earlier).into_iter().chain(known).collect();
-        for distance in [64, 16, 4, 1].map(|distance| distance * 1024) {
-            let Some(end) = before.len().checked_sub(distance).filter(|end| *end >= TAIL_BYTES) else {
-                continue;
-            };
-            places.push(Tail {
-                end: offset - distance as u64,
-                len: TAIL_BYTES as u32,
-                hash: content_hash(&before[end - TAIL_BYTES..end]),
-            });
+        let begins_file = before.len() as u64 == offset;
+        let last_line = before.len().saturating_sub(1);
+        let line_ends = memchr::memrchr_iter(b'\n', &before[..last_line]).take(LINES_BEFORE);
+        let far = [1, 4, 16, 64].map(|distance| distance * 1024);
+        let far = far
+            .into_iter()
+            .filter_map(|distance| before.len().checked_sub(distance));
+        for end in line_ends.map(|at| at + 1).chain(far) {
+            let length = end.min(TAIL_BYTES);
+            if length == TAIL_BYTES || (begins_file && length > 0) {
+                places.push(Tail {
+                    end: offset - (before.len() - end) as u64,
+                    len: length as u32,
+                    hash: content_hash(&before[end - length..end]),
+                });
+            }
         }
         places.sort_by_key(|place| place.end);
+        places.dedup_by_key(|place| place.end);
         let mut nearer = 0;
         for place in places.into_iter().rev() {
             let distance = offset.saturating_sub(place.end);
-            if distance >= 2 * nearer && distance > 0 && self.earlier.len() < EARLIER_MAX {
+            let count = self.earlier.len();
+            let is_wanted = count < LINES_BEFORE || (distance >= 2 * nearer && count < EARLIER_MAX);
+            if distance > 0 && is_wanted {
                 self.earlier.push(place);
                 nearer = distance;
             }
@@ -268,7 +280,7 @@ mod tests {
 
     #[test]
     fn shorter_file_is_a_prefix_if_it_holds_what_was_read_up_to_there() {
-        let text = |lines: &[&str]| format!("{}\n{}", "x".repeat(2 * HEAD_BYTES), lines.concat());
+        let text = |lines: &[&str]| format!("{}\n{}", "x".repeat(BANNER_BYTES as usize - 9), lines.concat());
         let read = text(&["one\n", "two\n", "three\n"]);
         let mut known = identity(read.as_bytes(), text(&["one\n"]).len());
         for lines in [&["one\n", "two\n"][..], &["one\n", "two\n", "three\n"]] {

@@ -139,8 +139,14 @@ impl Files {
         // Of what was there under this inode nothing is left: it was truncated while nobody looked, or is another file.
         let earlier = self.pasts.of_inode(inode.1);
         let earlier = earlier.filter(|past| past.source == source && past.is_of(inode, path));
+        let earlier = earlier
+            .map(|past| (past.row, past.state.truncations + 1))
+            .collect::<Vec<_>>();
+        for (row, _) in &earlier {
+            self.pasts.note_truncated(*row);
+        }
         let left = self.left_by_copies.remove(&(source, inode.1));
-        let truncations = earlier.map(|past| past.state.truncations + 1).chain(left).max();
+        let truncations = earlier.into_iter().map(|(_, ordinal)| ordinal).chain(left).max();
         let tracked = &self.tracked[source];
         let history = match truncations {
             Some(_) => History::Followed,
@@ -222,7 +228,7 @@ impl Files {
         let mut file = Followed::new(key, past.source, path.to_owned(), content, past.resume, past.state);
         file.row = row.stored();
         (file.state.identity.dev, file.state.identity.ino) = inode;
-        file.state.finished = false;
+        (file.state.finished, file.state.truncated) = (false, false);
         if how == Recognised::PowerCut {
             resume_at_end(&mut file);
         }

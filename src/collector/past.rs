@@ -111,6 +111,13 @@ impl Pasts {
         }
     }
 
+    /// Its inode holds something else now.
+    pub fn note_truncated(&mut self, row: Row) {
+        if let Some(past) = self.by_row.get(&row).and_then(|number| self.list.get_mut(number)) {
+            past.state.truncated = true;
+        }
+    }
+
     pub fn take(&mut self, row: Row) -> Option<Past> {
         let number = *self.by_row.get(&row)?;
         self.remove(number)
@@ -277,7 +284,8 @@ impl Past {
 
     /// Only then a shorter file that begins alike is a copy: a file that was renamed leaves none behind.
     pub fn was_truncated_in_place(&self) -> bool {
-        self.state.identity.head_len > 0 && (self.open.is_some() || self.is_at_its_path())
+        let was_truncated = self.state.truncated || self.open.is_some() || self.is_at_its_path();
+        self.state.identity.head_len > 0 && was_truncated
     }
 
     /// Looks beside its last path for the file itself under a name that no glob matches, and for copies of it.

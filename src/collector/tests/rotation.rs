@@ -256,6 +256,37 @@ fn copy_that_is_shorter_than_what_was_read_is_known_also_after_a_restart() {
     bench.expect_nothing_for(Duration::from_secs(3));
 }
 
+/// What was copied is called after its original also when that has moved on before the copy is judged.
+#[test]
+fn short_copy_is_known_though_its_original_is_renamed_right_after_it_was_truncated() {
+    for restarted in [false, true] {
+        let lines: Vec<String> = (0..16).map(|n| format!("line {n} of what was written")).collect();
+        let mut expected: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let mut bench = Bench::new("*.log*");
+        bench.start();
+        bench.append("a.log", &(lines[..12].join("\n") + "\n"));
+        bench.expect(&expected[..12]);
+        let text = lines.join("\n") + "\n";
+        bench.append("a.log", &(lines[12..].join("\n") + "\nwithin the gap\n"));
+        expected.push("within the gap");
+        bench.expect(&expected);
+        fs::write(bench.path("a.log.1"), text).unwrap();
+        fs::write(bench.path("a.log"), "next\n").unwrap();
+        expected.push("next");
+        bench.expect(&expected);
+        fs::rename(bench.path("a.log.1"), bench.path("a.log.2")).unwrap();
+        fs::rename(bench.path("a.log"), bench.path("a.log.1")).unwrap();
+        if restarted {
+            bench.stop();
+            bench.start();
+        }
+        bench.append("a.log", "last\n");
+        expected.push("last");
+        bench.expect(&expected);
+        bench.expect_nothing_for(Duration::from_secs(3));
+    }
+}
+
 #[test]
 fn generations_that_pass_faster_than_we_look_are_all_read_also_if_no_glob_names_them() {
     let mut bench = Bench::new("a.log");
