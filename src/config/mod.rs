@@ -23,6 +23,7 @@ mod substitute;
 mod tests;
 mod tree;
 mod units;
+mod zones;
 
 pub use describe::describe;
 pub use options::{RecordKeys, RecordOptions, record_options};

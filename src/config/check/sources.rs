@@ -9,6 +9,7 @@ use crate::config::file;
 use crate::config::key::Key;
 use crate::config::place::Inputs;
 use crate::config::tree::NodeId;
+use crate::config::zones;
 use crate::record::{self, Format, Multiline, Zone};
 use std::sync::Arc;
 use std::time::Duration;
@@ -197,7 +198,7 @@ fn multiline(key: &Key<file::Multiline>, inputs: &mut Inputs) -> Multiline {
     }
 }
 
-/// `local`, `UTC`, `+08:00`, or a name of the system's zone data.
+/// `local`, `UTC`, `+08:00`, or a name, which needs no zone data of the host's.
 pub fn zone(at: NodeId, name: &str, inputs: &mut Inputs) -> Option<jiff::tz::TimeZone> {
     if name == "local" {
         return Some(jiff::tz::TimeZone::system());
@@ -208,12 +209,10 @@ pub fn zone(at: NodeId, name: &str, inputs: &mut Inputs) -> Option<jiff::tz::Tim
     if let Some(zone) = fixed_zone(name) {
         return Some(zone);
     }
-    let found = jiff::tz::TimeZone::get(name).ok();
+    let found = zones::named(name);
     if found.is_none() {
         let hint = if name.starts_with(['+', '-']) {
             "an offset is written +08:00, up to 14 hours"
-        } else if jiff::tz::db().is_definitively_empty() {
-            "this host has no zone data (package tzdata): write an offset, such as +08:00"
         } else {
             "write local, UTC, +08:00, or a name such as Asia/Shanghai"
         };
