@@ -146,10 +146,19 @@ impl Broker {
 
     /// Makes a topic, where brokers do not do that by themselves.
     pub fn create(&self, topic: &str) {
+        self.administer("CreateTopic", &[topic]);
+    }
+
+    /// Allows `edge` one operation on a topic, and nobody any other (with an authorizer among the settings).
+    pub fn grant(&self, topic: &str, operation: &str) {
+        self.administer("GrantTopic", &[topic, "edge", operation]);
+    }
+
+    fn administer(&self, program: &str, arguments: &[&str]) {
         let output = java(&self.jars, &self.folder)
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/CreateTopic.java"))
+            .arg(format!("{}/tests/servers/{program}.java", env!("CARGO_MANIFEST_DIR")))
             .arg(format!("127.0.0.1:{}", self.ports.plain))
-            .arg(topic)
+            .args(arguments)
             .output()
             .expect("java starts");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -255,6 +255,51 @@ fn a_topic_that_is_not_there_holds_up_only_its_own_and_is_delivered_once_it_is()
 }
 
 #[test]
+fn a_topic_that_may_not_be_written_holds_up_only_its_own() {
+    let Some(jars) = kafka_folder() else {
+        return skipped("no Apache Kafka, or no Java");
+    };
+    let access = "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
+                  super.users=User:ANONYMOUS\nallow.everyone.if.no.acl.found=true\n";
+    let broker = Broker::start_with(jars, &Certificates::new(), access);
+    broker.create("log-db");
+    broker.grant("log-db", "DESCRIBE");
+    let home = Home::new();
+    home.write_secret("password", "edge-secret");
+    home.configure(&format!(
+        "sources:\n  - {{name: app, paths: ['{{home}}/logs/app.log'], read_from: beginning}}\n  \
+         - {{name: db, paths: ['{{home}}/logs/db.log'], read_from: beginning}}\n\
+         alerters:\n  - {{name: bus, send: each, kafka: {{brokers: ['127.0.0.1:{}'], topic: 'log-{{{{ source }}}}', \
+         sasl: {{mechanism: PLAIN, username: edge, password_file: '{{home}}/password'}}}}}}\n",
+        broker.ports.sasl
+    ));
+    let errors =
+        |what: &str, count: usize| -> String { (0..count).map(|n| format!("ERROR {what} {n} refused\n")).collect() };
+    fs::write(home.path("logs/db.log"), errors("query", 2000)).expect("the log takes lines");
+    let mut program = home.start(&["run"]);
+    let alerter = || -> serde_json::Value {
+        let status: serde_json::Value =
+            serde_json::from_slice(&home.output(&["status", "--json"]).stdout).unwrap_or_default();
+        status["alerters"][0].clone()
+    };
+    program.wait_until("the refusal is noticed", || alerter()["failed"].as_u64() >= Some(1));
+    fs::write(home.path("logs/app.log"), errors("order", 50)).expect("the log takes lines");
+    program.wait_until("the other topic gets its own", || alerter()["delivered"] == 50);
+    assert!(
+        program.stderr().contains("TopicAuthorizationFailed"),
+        "{}",
+        program.stderr()
+    );
+    assert_eq!(alerter()["blocked"], serde_json::Value::Null, "{}", alerter());
+    broker.grant("log-db", "WRITE");
+    program.wait_until("all are delivered", || alerter()["delivered"] == 2050);
+    assert!(program.stop().success());
+    for (topic, count) in [("log-app", 50), ("log-db", 2000)] {
+        assert_eq!(broker.consumed(topic).len(), count, "{topic}");
+    }
+}
+
+#[test]
 fn when_a_leader_dies_another_gets_everything() {
     let Some(jars) = kafka_folder() else {
         return skipped("no Apache Kafka, or no Java");

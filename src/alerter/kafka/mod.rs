@@ -2,19 +2,21 @@
 //! acknowledgements are waited for, so that there is no queue, no linger and no thread of the client's.
 //!
 //! Works from Kafka 0.11 (record batches) to 4.x. At least once: a lost acknowledgement means that the same alerts, with
-//! the same ids, are produced again. Where the topic depends on the alert, one that is not there holds up only its own.
+//! the same ids, are produced again. Where the topic depends on the alert, one that is not there, or may not be written,
+//! holds up only its own.
 
 mod batch;
 mod partition;
 mod sasl;
 pub mod topic;
+mod trouble;
 mod wire;
 
 pub use sasl::Mechanism;
 
 use super::secret::{Held, Secret};
 use super::tls::Tls;
-use super::{Alerter, Apart, Delivery, SendError, Sent, backoff};
+use super::{Alerter, Apart, Delivery, SendError, Sent};
 use anyhow::ensure;
 use batch::{key, name, record, request};
 use bytes::Bytes;
@@ -24,6 +26,7 @@ use kafka_protocol::messages::{MetadataRequest, MetadataResponse};
 use kafka_protocol::records::Record;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
+use trouble::{Fault, Troubles};
 use wire::{Access, Connection};
 
 const BATCH_MAX: usize = 256;
@@ -86,8 +89,7 @@ pub struct Kafka {
     password: Option<Held>,
     connections: HashMap<String, Connection>,
     metadata: Option<Metadata>,
-    /// Failures in a row of topics that depend on the alert.
-    troubled: HashMap<String, u32>,
+    troubles: Troubles,
     /// Without a key: one partition per batch, the next one after it.
     turn: usize,
 }
@@ -104,14 +106,6 @@ type Leaders = BTreeMap<i32, Option<String>>;
 
 /// What became of deliveries, by their place in the batch.
 type Outcomes = BTreeMap<usize, Result<(), SendError>>;
-
-/// A delivery that cannot be placed, for its topic's sake.
-#[derive(Debug)]
-struct Fault {
-    index: usize,
-    topic: String,
-    error: SendError,
-}
 
 impl Metadata {
     fn of(answer: &MetadataResponse, told_by: &str) -> Self {
@@ -187,7 +181,7 @@ impl Kafka {
             password,
             connections: HashMap::new(),
             metadata: None,
-            troubled: HashMap::new(),
+            troubles: Troubles::new(&settings.topic),
             turn: fastrand::usize(..1 << 16),
             settings: settings.clone(),
         };
@@ -292,13 +286,13 @@ impl Kafka {
         Ok((placed, faults))
     }
 
-    /// Produces, one request per leader; what became of each by its index.
-    fn produce(&mut self, placed: Vec<Placed>) -> Outcomes {
+    /// Produces, one request per leader; what became of each by its index, and what only its topic is to blame for.
+    fn produce(&mut self, placed: Vec<Placed>) -> (Outcomes, Vec<Fault>) {
         let mut by_leader: BTreeMap<String, Vec<Placed>> = BTreeMap::new();
         for one in placed {
             by_leader.entry(one.leader.clone()).or_default().push(one);
         }
-        let mut outcomes = BTreeMap::new();
+        let (mut outcomes, mut faults) = (Outcomes::new(), Vec::new());
         for (leader, placed) in by_leader {
             let result = self.connection(&leader).and_then(|mut connection| {
                 let answer = request(&self.settings, &placed)
@@ -321,23 +315,39 @@ impl Kafka {
                     })
                     .collect(),
             };
-            for one in placed {
-                let place = format!("{leader}: {}/{}", one.topic, one.partition);
-                let outcome = match (&result, codes.get(&(one.topic, one.partition))) {
+            for Placed {
+                index,
+                topic,
+                partition,
+                ..
+            } in placed
+            {
+                let place = format!("{leader}: {topic}/{partition}");
+                let code = codes.get(&(topic.clone(), partition)).copied();
+                let outcome = match (&result, code.map(ResponseError::try_from_code)) {
                     (Err(error), _) => Err(error.clone()),
-                    (Ok(_), Some(&code)) => {
-                        ResponseError::try_from_code(code).map_or(Ok(()), |e| Err(judge(e, &place)))
-                    }
                     (Ok(_), None) => Err(wire::retry(&place, "the broker said nothing of it")),
+                    (Ok(_), Some(None)) => {
+                        self.troubles.over(&topic);
+                        Ok(())
+                    }
+                    (Ok(_), Some(Some(code))) => {
+                        let error = judge(code, &place);
+                        if self.troubles.is_of_topic(&error, code) {
+                            faults.push(Fault { index, topic, error });
+                            continue;
+                        }
+                        Err(error)
+                    }
                 };
-                outcomes.insert(one.index, outcome);
+                outcomes.insert(index, outcome);
             }
         }
-        if outcomes.values().any(Result::is_err) {
+        if !faults.is_empty() || outcomes.values().any(Result::is_err) {
             // The leader may be another one by now.
             self.metadata = None;
         }
-        outcomes
+        (outcomes, faults)
     }
 
     /// As many as one request holds; what became of each.
@@ -361,7 +371,8 @@ impl Kafka {
             return Ok((Outcomes::new(), faults));
         };
         let several = placed.len() > 1;
-        let mut produced = self.produce(placed);
+        let (mut produced, unwritten) = self.produce(placed);
+        faults.extend(unwritten);
         if several {
             // A batch is refused whole, and nobody says for which record: the first goes alone, and the others, of which
             // nothing is said here, come again.
@@ -371,38 +382,12 @@ impl Kafka {
                 let alone: Vec<_> = open.iter().copied().filter(|(index, _)| *index == first).collect();
                 let (placed, unplaced) = self.place(&alone)?;
                 faults.extend(unplaced);
-                produced.extend(self.produce(placed));
+                let (alone, unwritten) = self.produce(placed);
+                faults.extend(unwritten);
+                produced.extend(alone);
             }
         }
         Ok((produced, faults))
-    }
-
-    /// Where the topic depends on the alert, what is wrong with one topic is no trouble of the others: the first of each
-    /// fails, the rest waits with it. With one topic for all it is as if the broker were not there.
-    fn set_apart(&mut self, batch: &[Delivery], faults: Vec<Fault>, outcomes: &mut Outcomes) -> Vec<(i64, Apart)> {
-        if !topic::varies(&self.settings.topic) {
-            outcomes.extend(faults.into_iter().map(|fault| (fault.index, Err(fault.error))));
-            return Vec::new();
-        }
-        if faults.is_empty() {
-            self.troubled.clear();
-        }
-        let (mut apart, mut waits) = (Vec::new(), HashMap::new());
-        for Fault { index, topic, error } in faults {
-            let seq = batch[index].seq;
-            if let Some(&after) = waits.get(&topic) {
-                apart.push((seq, Apart::Waits { after }));
-                continue;
-            }
-            let (SendError::Retry { reason, .. } | SendError::Blocked { reason } | SendError::Reject { reason }) =
-                error;
-            let failures = self.troubled.entry(topic.clone()).or_default();
-            *failures = failures.saturating_add(1);
-            let after = backoff::after(*failures, fastrand::f64());
-            waits.insert(topic, after);
-            apart.push((seq, Apart::Failed { after, reason }));
-        }
-        apart
     }
 
     fn renew(&mut self) -> bool {
@@ -426,7 +411,11 @@ impl Alerter for Kafka {
             Err(error) => return Sent::failed(0, error),
         };
         let mut sent = Sent::all(0);
-        sent.apart = self.set_apart(batch, faults, &mut outcomes);
+        if self.troubles.vary() {
+            sent.apart = self.troubles.set_apart(batch, faults, &outcomes);
+        } else {
+            outcomes.extend(faults.into_iter().map(|fault| (fault.index, Err(fault.error))));
+        }
         let apart: HashSet<i64> = sent.apart.iter().map(|(seq, _)| *seq).collect();
         let mut is_first_left = true;
         let left = batch.iter().enumerate().filter(|(_, d)| !apart.contains(&d.seq));
