@@ -6,7 +6,7 @@ use crate::alert::{Kind, News, SourcePlace};
 use crate::collector::ledger::lost;
 use crate::collector::{FileKey, FileState};
 use crate::record::Level;
-use crate::state::{Durability, State};
+use crate::state::State;
 use anyhow::Result;
 
 impl Keeper {
@@ -18,11 +18,6 @@ impl Keeper {
     /// Writes down what is held.
     pub fn write(&mut self) -> Result<()> {
         self.commit()
-    }
-
-    /// Writes a value of `meta`, so that it outlives an abort (not a power cut).
-    pub fn note(&mut self, key: &str, value: &str) -> Result<()> {
-        self.state.set_meta(Durability::Normal, key, value)
     }
 
     /// An outbox that is asked to block the reading is full.

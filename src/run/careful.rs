@@ -1,7 +1,7 @@
 //! Careful reading: finds the record that makes the process abort again and again, and skips it.
 //!
 //! A file that two runs in a row left where they found it, neither of which ended in order, is read here first, inline,
-//! before a thread starts: chunk by chunk, with a note in the state before each. A chunk at which the process ends is read
+//! before a thread starts: chunk by chunk, with a note beside the state before each. A chunk at which the process ends is read
 //! line by line by the next start; a record at which it ends twice is blanked out, counted as `lost(poison)`, and told.
 //! Reading carefully finds what the service finds and commits it as the service does, so that starting it needlessly
 //! (after three times `kill -9`) costs some milliseconds and nothing else. The usual path pays one row per run.
@@ -22,9 +22,9 @@ use crate::config::Settings;
 use crate::keeper::{Batch, Keeper};
 use crate::metrics::Metrics;
 use crate::state::{RUNNING, State, checkpoints};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use crossbeam_channel::bounded;
-use memory::{Memory, Span, Step};
+use memory::{Memory, Note, Span, Step};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -43,16 +43,19 @@ pub fn read(
     stop: &dyn Fn() -> bool,
 ) -> Result<State> {
     let mut memory = Memory::load(&state)?;
+    let note = Note::beside(&state);
     if state.meta(RUNNING)?.is_none() {
         // The last run ended in order: whatever was is over.
         Memory::default().save(&mut state)?;
+        note.remove();
         return Ok(state);
     }
-    memory.conclude();
+    memory.conclude(note.read());
     memory.count(&checkpoints::load(state.connection())?);
     memory.save(&mut state)?;
     let suspects = memory.suspects();
     if suspects.is_empty() {
+        note.remove();
         return Ok(state);
     }
     log::warn!(
@@ -79,6 +82,7 @@ pub fn read(
         keeper,
         collector,
         memory,
+        note,
         until: Instant::now() + READ_MAX,
         stop,
     };
@@ -88,9 +92,12 @@ pub fn read(
             reading.file(row, &opened, &new)?;
         }
     }
-    let Reading { keeper, memory, .. } = reading;
+    let Reading {
+        keeper, memory, note, ..
+    } = reading;
     let mut state = keeper.into_state();
     memory.save(&mut state)?;
+    note.remove();
     Ok(state)
 }
 
@@ -117,6 +124,7 @@ struct Reading<'a> {
     keeper: Keeper,
     collector: Collector,
     memory: Memory,
+    note: Note,
     until: Instant,
     stop: &'a dyn Fn() -> bool,
 }
@@ -173,7 +181,7 @@ impl Reading<'_> {
             self.keeper.write()?;
         }
         self.memory.done_with(row);
-        self.keeper.note(memory::KEY, &self.memory.to_json())
+        self.write_note(None)
     }
 
     fn is_over(&mut self) -> bool {
@@ -181,8 +189,12 @@ impl Reading<'_> {
     }
 
     fn note(&mut self, step: Step, row: i64, from: u64, to: u64) -> Result<()> {
-        self.memory.begin(step, Span { row, from, to });
-        self.keeper.note(memory::KEY, &self.memory.to_json())
+        self.write_note(Some((step, Span { row, from, to })))
+    }
+
+    fn write_note(&mut self, step: Option<(Step, Span)>) -> Result<()> {
+        let written = self.note.write(step);
+        written.context("writing down what is read carefully")
     }
 
     /// Blanks out what is poison in a chunk, counts and tells it; up to where that goes.

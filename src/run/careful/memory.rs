@@ -1,14 +1,17 @@
 //! What is remembered over aborts: which files do not get on, and what was being read when the process ended.
 //!
-//! One JSON value in the state's `meta`. It is written at a start that follows an abort, and before each step of careful
-//! reading; a run that ends in order removes it.
+//! One JSON value in the state's `meta`, written at a start that follows an abort; a run that ends in order removes it. The
+//! step at hand is noted before each line, in a small file beside the state (see [`Note`]).
 
 use crate::state::checkpoints::Checkpoint;
 use crate::state::{Durability, State};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::PathBuf;
 
 /// The key in `meta`.
 pub const KEY: &str = "careful";
@@ -55,8 +58,6 @@ struct Stuck {
 #[serde(default)]
 pub struct Memory {
     stuck: BTreeMap<i64, Stuck>,
-    /// The step that was begun last.
-    step: Option<(Step, Span)>,
     /// Known to hold a record that aborts: read line by line.
     narrow: Vec<Span>,
     /// Spans at which the process ended, and how often.
@@ -79,7 +80,7 @@ impl Memory {
         state.set_meta(Durability::Full, KEY, &self.to_json())
     }
 
-    pub fn to_json(&self) -> String {
+    fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 
@@ -97,8 +98,8 @@ impl Memory {
     }
 
     /// Concludes from the step at which the process ended.
-    pub fn conclude(&mut self) {
-        match self.step.take() {
+    pub fn conclude(&mut self, step: Option<(Step, Span)>) {
+        match step {
             None => {}
             Some((Step::Chunk, span)) => self.narrow.push(span),
             Some((Step::Lines, span)) => {
@@ -126,13 +127,8 @@ impl Memory {
         rows
     }
 
-    pub fn begin(&mut self, step: Step, span: Span) {
-        self.step = Some((step, span));
-    }
-
     /// The file has got on.
     pub fn done_with(&mut self, row: i64) {
-        self.step = None;
         self.stuck.remove(&row);
         self.narrow.retain(|span| span.row != row);
         self.strikes.retain(|(span, _)| span.row != row);
@@ -155,6 +151,48 @@ impl Memory {
             .filter(|span| span.overlaps(row, from, to))
             .cloned()
             .collect()
+    }
+}
+
+/// The step that was begun last, in a file of its own: what was written to it is there after an abort and after a kill, and
+/// costs a microsecond. As commits to the state, a few for each line, the notes made careful reading slower than a busy log
+/// is written: after three kills in a row it never came to an end.
+#[derive(Debug)]
+pub struct Note {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl Note {
+    /// Longer than any step is in JSON; the rest are blanks, so that each is written over the one before.
+    const BYTES: usize = 128;
+
+    pub fn beside(state: &State) -> Self {
+        Self {
+            path: state.directory().join(KEY),
+            file: None,
+        }
+    }
+
+    /// What the last process left behind.
+    pub fn read(&self) -> Option<(Step, Span)> {
+        let text = std::fs::read_to_string(&self.path).ok()?;
+        serde_json::from_str(text.trim_end()).ok().flatten()
+    }
+
+    /// None: what was begun is done.
+    pub fn write(&mut self, step: Option<(Step, Span)>) -> io::Result<()> {
+        let text = serde_json::to_string(&step)?;
+        let file = match &mut self.file {
+            Some(file) => file,
+            none @ None => none.insert(File::create(&self.path)?),
+        };
+        file.write_all_at(format!("{text:width$}", width = Self::BYTES).as_bytes(), 0)
+    }
+
+    pub fn remove(self) {
+        // There is none after most runs.
+        std::fs::remove_file(&self.path).ok();
     }
 }
 

@@ -190,12 +190,33 @@ fn who_is_killed_where_nothing_is_wrong_loses_nothing() {
         let (mut state, _) = State::open(&host.0.path().join("state")).unwrap();
         state.set_meta(crate::state::Durability::Full, RUNNING, "1").unwrap();
         let mut memory = Memory::load(&state).unwrap();
-        memory.conclude();
+        memory.conclude(None);
         memory.count(&checkpoints::load(state.connection()).unwrap());
         memory.save(&mut state).unwrap();
     }
     assert_eq!(host.live_on(), 0);
     assert_eq!((host.texts(), host.lost()), (lines(&numbers(0..50)), vec![]));
+}
+
+#[test]
+fn reading_line_by_line_writes_little() {
+    let host = Host::new(&format!(
+        "{}ERROR POISON-judge\n",
+        "INFO nothing to see here\n".repeat(5_000)
+    ));
+    for _ in 0..3 {
+        assert!(!host.live().success());
+    }
+    let state_dir = host.0.path().join("state");
+    let step = fs::read_to_string(state_dir.join(memory::KEY)).unwrap();
+    assert!(
+        step.contains("record") && step.contains("125000"),
+        "the third reads carefully: {step}"
+    );
+    let written = fs::metadata(state_dir.join("state.db-wal")).unwrap().len();
+    assert!(written < 400_000, "{written} bytes for 5,000 lines");
+    host.live_on();
+    assert!(!state_dir.join(memory::KEY).exists());
 }
 
 #[test]
