@@ -254,11 +254,10 @@ impl Files {
             return Verdict::Gone;
         }
         // Seen before the last stop, but nothing of it was read.
-        let unread = |past: &&Past| {
-            let is_it = past.source == suspect.source && past.is_of(suspect.inode, &suspect.path);
-            is_it && past.until.is_some() && past.state.identity.tail_end == 0
+        let is_it = |past: &&Past| {
+            past.source == suspect.source && past.is_unread() && past.is_of(suspect.inode, &suspect.path)
         };
-        let unread = self.pasts.of_inode(suspect.inode.1).find(unread).map(|past| past.row);
+        let unread = self.pasts.of_inode(suspect.inode.1).find(is_it).map(|past| past.row);
         if let Some(row) = unread {
             return self.read_archive(row, suspect, file, now);
         }
@@ -268,6 +267,9 @@ impl Files {
         if let Some(reason) = self.tracked[suspect.source].reason_to_skip(file, &metadata, self.history(suspect.inode))
         {
             return Verdict::Known(reason);
+        }
+        if let Some(row) = self.unread_original(suspect, proof.length) {
+            return self.read_archive(row, suspect, file, now);
         }
         let Ok(archive) = reopened(file).and_then(decompress) else {
             return Verdict::Gone;

@@ -75,11 +75,12 @@ impl Files {
     /// No more data of this file will come; what is unread is lost for `reason`.
     pub fn close(&mut self, key: FileKey, reason: Option<&'static str>) {
         let Some(mut file) = self.remove(key) else { return };
-        let was_known = std::mem::replace(&mut file.state.finished, true);
-        if file.is_closed() && !was_known {
-            // It was gone before it could be opened again: nobody saw how long it was.
-            file.state.ledger.possible_losses += 1;
+        if file.is_closed() && !file.state.finished && reason.is_none() {
+            // It was gone before it could be opened again: an archive of it may turn up.
+            let until = Instant::now() + COPY_GRACE;
+            return self.pasts.push(past_of(file, Some(key), Some(until)));
         }
+        let was_known = std::mem::replace(&mut file.state.finished, true);
         let unread = file.unread_bytes();
         log::debug!("{}: closed, {unread} bytes unread", file.path.display());
         file.state.ledger.lose(reason.unwrap_or(ledger::lost::DELETED), unread);
@@ -262,10 +263,14 @@ impl Files {
     fn give_up(&mut self, row: Row) {
         let Some(mut past) = self.pasts.take(row) else { return };
         past.until = None;
-        let reason = match past.open {
-            Some(_) => lost::TRUNCATED,
-            None => lost::DELETED,
+        let reason = match past.open.is_some() && past.state.truncated {
+            true => lost::TRUNCATED,
+            false => lost::DELETED,
         };
+        if past.open.is_some() && !past.state.truncated {
+            // It was gone before it could be opened again: nobody saw how long it was.
+            past.state.ledger.possible_losses += 1;
+        }
         let key = past.open.take().unwrap_or_else(|| self.new_key());
         if let Row::Stored(stored) = row {
             let content = Content::Closed;

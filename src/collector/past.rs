@@ -259,6 +259,11 @@ impl Past {
         self.open.is_some() && self.until.is_none() && !self.state.finished
     }
 
+    /// It was seen before it went, but nothing of it was read.
+    pub fn is_unread(&self) -> bool {
+        self.until.is_some() && self.state.identity.tail_end == 0
+    }
+
     /// Whether its inode is the one that `path` leads to. Device numbers of network file systems change at mount.
     pub fn is_of(&self, (device, inode): (u64, u64), path: &Path) -> bool {
         let known = &self.state.identity;
@@ -284,7 +289,7 @@ impl Past {
 
     /// Only then a shorter file that begins alike is a copy: a file that was renamed leaves none behind.
     pub fn was_truncated_in_place(&self) -> bool {
-        let was_truncated = self.state.truncated || self.open.is_some() || self.is_at_its_path();
+        let was_truncated = self.state.truncated || self.is_at_its_path();
         self.state.identity.head_len > 0 && was_truncated
     }
 

@@ -5,12 +5,12 @@
 //! was killed, take the rest along. So both wait, until the original was read, or is gone: no longer than it has its turn,
 //! and than a last line may take to be finished.
 
-use super::FileKey;
 use super::compressed::archive_head;
 use super::discover;
 use super::files::{Files, UNFINISHED_QUIET};
 use super::identity::{self, HEAD_BYTES};
 use super::suspects::{Kind, Suspect};
+use super::{FileKey, Row};
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -90,6 +90,22 @@ impl Files {
         let silent_since = file.renamed.map(|renamed| renamed.max(file.last_data));
         let may_end = |since| now.saturating_duration_since(since) < LEFT_UNREAD * UNFINISHED_QUIET;
         is_held && silent_since.is_some_and(may_end)
+    }
+
+    /// The file of which an archive of what was never seen is, if one is gone of which nothing was read: by its name, and
+    /// because it is not longer. All of the archive is read anyway; but nothing is told to be lost that is read.
+    pub fn unread_original(&self, suspect: &Suspect, length: Option<u64>) -> Option<Row> {
+        let name = suspect.path.file_name()?;
+        let unread = self
+            .pasts
+            .waiting()
+            .filter(|past| past.source == suspect.source && past.is_unread() && !past.is_at_its_path());
+        let may_be_its = unread.filter(|past| {
+            let is_longer = length.is_some_and(|length| length < past.state.size_seen);
+            !is_longer && past.names().any(|original| discover::is_generation(name, original))
+        });
+        // Of several the one whose length is the nearest.
+        may_be_its.max_by_key(|past| past.state.size_seen).map(|past| past.row)
     }
 
     /// Whether the archive that is known may hold what was not read of a file that is gone: the last process may have

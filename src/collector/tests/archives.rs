@@ -208,7 +208,28 @@ fn archive_of_a_file_that_was_deleted_unread_is_read_from_where_that_stopped() {
         let mut expected = lines(1, 600);
         expected.push("d".to_owned());
         assert_each_once(&mut bench, expected);
+        assert_eq!((bench.told_lost, bench.possible_losses()), (0, 0), "{name}");
     }
+}
+
+#[test]
+fn archive_of_a_file_that_went_unread_while_the_program_was_off_is_no_loss() {
+    let mut bench = throttled();
+    bench.append("c.log", &text(&lines(301, 600)));
+    bench.append("e.log", &text(&lines(601, 610)));
+    let seen = |bench: &Bench, name: &str| bench.rows.values().any(|(path, ..)| path.ends_with(name));
+    bench.wait_for_state(|bench| seen(bench, "c.log") && seen(bench, "e.log"));
+    bench.kill();
+    bench.lines.truncate(300);
+    fs::rename(bench.path("c.log"), bench.path("c.log.2")).unwrap();
+    gzip(&bench, "c.log.2");
+    fs::remove_file(bench.path("e.log")).unwrap();
+    bench.options.read_rate = 0;
+    bench.start();
+    assert_each_once(&mut bench, lines(1, 600));
+    bench.wait_for_state(|bench| bench.lost("deleted") > 0);
+    let gone = text(&lines(601, 610)).len() as u64;
+    assert_eq!(bench.told_lost, gone, "what no archive holds is lost");
 }
 
 #[test]

@@ -56,6 +56,8 @@ pub struct Bench {
     pub first_start_ms: Option<i64>,
     first_look: Option<FirstLook>,
     keys: HashMap<FileKey, i64>,
+    /// Bytes that were told to be lost, also if they turned up after that.
+    pub told_lost: u64,
     running: Option<(Receiver<Event>, Stop, std::thread::JoinHandle<()>)>,
 }
 
@@ -76,6 +78,7 @@ impl Bench {
             first_start_ms: None,
             first_look: None,
             keys: HashMap::new(),
+            told_lost: 0,
             running: None,
         }
     }
@@ -348,12 +351,13 @@ impl Bench {
             }
             Event::Changed { file, file_state } => {
                 assert_balance(&file_state, None);
-                self.rows.get_mut(&self.keys[&file]).unwrap().2 = *file_state;
+                self.hear(self.keys[&file], *file_state);
             }
             Event::Closed { file, file_state } => {
                 let end = file_state.finished.then_some(file_state.size_seen);
                 assert_balance(&file_state, end);
-                self.rows.get_mut(&self.keys.remove(&file).unwrap()).unwrap().2 = *file_state;
+                let row = self.keys.remove(&file).unwrap();
+                self.hear(row, *file_state);
             }
             Event::Forgotten(row) => {
                 self.rows.retain(|known, _| Some(*known) != row.stored());
@@ -361,6 +365,15 @@ impl Bench {
             Event::Reload(_) => {}
             Event::Ping(_, answer) => answer.try_send(()).unwrap(),
         }
+    }
+}
+
+impl Bench {
+    fn hear(&mut self, row: i64, file_state: FileState) {
+        let state = &mut self.rows.get_mut(&row).unwrap().2;
+        let (before, lost) = (state.ledger.lost_bytes(), file_state.ledger.lost_bytes());
+        self.told_lost += lost.saturating_sub(before);
+        *state = file_state;
     }
 }
 
