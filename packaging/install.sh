@@ -38,13 +38,19 @@ put() { # MODE FROM TO: a program that runs is replaced, not written into
     mv "$root$3.new" "$root$3"
 }
 
+# Below the prefix: completions, where each shell looks for those of others.
+bash=share/bash-completion/completions
+zsh=share/zsh/site-functions
+fish=share/fish/vendor_completions.d
+
 if $uninstall; then
     case $kind in
         systemd) [ -n "$root" ] || systemctl disable --now $name 2>/dev/null || true ;;
         openwrt) [ -n "$root" ] || { /etc/init.d/$name stop; /etc/init.d/$name disable; } 2>/dev/null || true ;;
         cron) ;;
     esac
-    rm -f "$root$prefix/bin/$name" "$root$prefix/share/man/man1/$name.1" "$root/etc/systemd/system/$name.service" \
+    rm -f "$root$prefix/bin/$name" "$root$prefix/share/man/man1/$name.1" "$root$prefix/$bash/$name" \
+        "$root$prefix/$zsh/_$name" "$root$prefix/$fish/$name.fish" "$root/etc/systemd/system/$name.service" \
         "$root/etc/init.d/$name" "$root/etc/cron.d/$name" "$root$prefix/lib/$name/cron-supervise"
     echo "removed; /etc/$name and /var/lib/$name are still there"
     exit 0
@@ -64,12 +70,19 @@ if [ -z "$root" ] && ! grep -q "^$name:" /etc/passwd; then
             usermod -a -G adm $name
         elif command -v addgroup >/dev/null; then
             addgroup $name adm
+        else
+            sed -i "/^adm:/{s/[^:]\$/&,/;s/\$/$name/}" /etc/group
         fi
     fi
 fi
 
 put 0755 bin/$name "$prefix/bin/$name"
-[ $kind = openwrt ] || put 0644 man/$name.1 "$prefix/share/man/man1/$name.1"
+if [ $kind != openwrt ]; then
+    put 0644 man/$name.1 "$prefix/share/man/man1/$name.1"
+    put 0644 completions/$name.bash "$prefix/$bash/$name"
+    put 0644 completions/_$name "$prefix/$zsh/_$name"
+    put 0644 completions/$name.fish "$prefix/$fish/$name.fish"
+fi
 if [ ! -e "$root/etc/$name/config.yaml" ]; then
     put 0640 config.yaml "/etc/$name/config.yaml"
     if [ $kind = openwrt ]; then
