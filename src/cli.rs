@@ -11,6 +11,7 @@ pub use commands::{Asked, ExplainOptions, Explained};
 
 use crate::config::{self, RecordKeys, Span};
 use crate::record::{self, Level};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use std::ffi::OsString;
@@ -200,7 +201,7 @@ struct TypedScan {
     /// With --json: print every record, not only the exceptional ones (how are my logs read?)
     #[arg(long, requires = "json")]
     all: bool,
-    /// How lines are written: auto, plain, json, logfmt, syslog, cri, docker, or "{regex: '(?P<level>…)…'}"
+    /// How lines are written: auto, plain, json, logfmt, syslog, cri, docker, or "{regex: '^(?P<level>\w+) (?P<message>.*)'}"
     #[arg(long)]
     format: Option<String>,
     /// Encoding, such as gb18030, or several tried per line: "[utf-8, gb18030]"
@@ -212,11 +213,11 @@ struct TypedScan {
     /// Zone of time stamps without one: local, UTC, +08:00, Asia/Shanghai
     #[arg(long, value_name = "ZONE", allow_hyphen_values = true)]
     timezone: Option<String>,
-    /// Report only what is at least so severe: trace, debug, info, warn, error, fatal
-    #[arg(long, value_name = "LEVEL", value_parser = parse_level)]
+    /// Report only what is at least so severe
+    #[arg(long, value_name = "LEVEL", value_parser = level(), ignore_case = true)]
     min_severity: Option<Level>,
     /// Exit with status 3 if anything is at least so severe
-    #[arg(long, value_name = "LEVEL", value_parser = parse_level)]
+    #[arg(long, value_name = "LEVEL", value_parser = level(), ignore_case = true)]
     fail_on: Option<Level>,
     /// Only records from this time on: 2026-11-23T06:00:00Z, "2026-11-23 06:00", or 2h (ago)
     #[arg(long, value_name = "TIME")]
@@ -315,6 +316,14 @@ pub fn write_completions(shell: clap_complete::Shell, out: &mut dyn Write) -> st
     let mut script = Vec::new();
     let mut command = Args::command();
     clap_complete::generate(shell, &mut command, "exception-log-collector", &mut script);
+    if shell == clap_complete::Shell::Bash {
+        // clap_complete 4.6 takes the hyphens of our name for borders of subcommands in one half of its script and not in
+        // the other, so that no option of a subcommand is ever found.
+        let split = "exception__subcmd__log__subcmd__collector";
+        script = String::from_utf8_lossy(&script)
+            .replace(split, "exception__log__collector")
+            .into_bytes();
+    }
     out.write_all(&script)
 }
 
@@ -442,11 +451,12 @@ fn usage(message: &str) -> clap::Error {
     Args::command().error(ErrorKind::ValueValidation, message)
 }
 
-fn parse_level(text: &str) -> Result<Level, String> {
-    let level = Level::ALL
-        .into_iter()
-        .find(|level| level.as_str().eq_ignore_ascii_case(text));
-    level.ok_or_else(|| "write one of trace, debug, info, warn, error, fatal".to_owned())
+/// A level, which help, errors and completions list.
+fn level() -> impl TypedValueParser<Value = Level> {
+    PossibleValuesParser::new(Level::ALL.map(Level::as_str)).try_map(|text| {
+        let is_it = |level: &Level| level.as_str().eq_ignore_ascii_case(&text);
+        Level::ALL.into_iter().find(is_it).ok_or("no level")
+    })
 }
 
 fn parse_span(text: &str) -> Result<Duration, String> {

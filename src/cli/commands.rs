@@ -1,6 +1,5 @@
 //! Commands of people as they are typed: `outbox`, `silence` … What they mean is [`crate::command::Command`].
 
-use super::parse_level;
 use crate::alert::silence::{Matcher, Wanted};
 use crate::command::{self, outbox, silence, verdict};
 use crate::record::Level;
@@ -107,7 +106,7 @@ struct TypedSilenceAdd {
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_label)]
     label: Vec<(String, String)>,
     /// Alerts up to this severity; what is worse is told
-    #[arg(long, value_name = "LEVEL", value_parser = parse_level)]
+    #[arg(long, value_name = "LEVEL", value_parser = super::level(), ignore_case = true)]
     severity: Option<Level>,
     /// For how long: 30m, 7d, forever
     #[arg(long = "for", value_name = "TIME", value_parser = parse_lasting)]

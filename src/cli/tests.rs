@@ -223,6 +223,7 @@ fn completions_and_man_page_know_every_command() {
     let mut page = Vec::new();
     write_man(&mut page).unwrap();
     let page = String::from_utf8(page).unwrap();
+    assert!(page.is_ascii(), "troff warns of everything else");
     for word in ["scan", "completions", "single", "ELC_CONFIG", "OUTBOX RETRY", "alerter"] {
         assert!(page.contains(word), "{word}");
     }

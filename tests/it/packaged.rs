@@ -2,9 +2,10 @@
 //! which proposes a valid configuration on whatever host this is.
 
 use crate::program::Home;
+use crate::servers::skipped;
 use std::fs;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
 
 fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
@@ -55,6 +56,59 @@ fn man_page_and_completions_know_the_commands() {
         for command in ["run", "scan", "check", "init", "status"] {
             assert!(script.contains(command), "{shell}: no {command}");
             assert!(man.contains(command), "man: no {command}");
+        }
+    }
+}
+
+/// What the shell completes of each line.
+fn completed(shell: &str, script: &Path, lines: &[&str]) -> Option<Vec<String>> {
+    // Bash has no way of its own to ask: its function is called as the line editor does.
+    const BASH: &str = r#"
+source "$0"
+function=$(complete -p exception-log-collector | sed 's/.*-F \([^ ]*\).*/\1/')
+for line; do
+    read -ra COMP_WORDS <<<"$line"
+    [[ $line != *' ' ]] || COMP_WORDS+=('')
+    COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMPREPLY=()
+    $function "${COMP_WORDS[0]}" "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+    echo "${COMPREPLY[*]}"
+done"#;
+    const FISH: &str = "source $argv[1]; for line in $argv[2..]; complete -C $line | string replace -r '\t.*' '' | string join ' '; end";
+    let mut command = Command::new(shell);
+    match shell {
+        "bash" => command.args(["-c", BASH]).arg(script),
+        "fish" => command.args(["-c", FISH]).arg(script),
+        other => panic!("no way to ask {other}"),
+    };
+    let output = command.args(lines).output().ok()?;
+    assert_eq!(stderr(&output), "", "{shell}");
+    Some(stdout(&output).lines().map(str::to_owned).collect())
+}
+
+#[test]
+fn shells_complete_commands_options_and_values() {
+    let home = Home::new();
+    for shell in ["bash", "fish"] {
+        let script = home.path(shell);
+        fs::write(&script, stdout(&home.output(&["completions", shell]))).expect("writing the completions");
+        let cases = [
+            ("exception-log-collector expl", "explain"),
+            ("exception-log-collector scan --js", "--json"),
+            ("exception-log-collector outbox re", "retry"),
+            (
+                "exception-log-collector scan --fail-on ",
+                "trace debug info warn error fatal",
+            ),
+        ];
+        let Some(completed) = completed(shell, &script, &cases.map(|(line, _)| line)) else {
+            return skipped(&format!("no {shell}"));
+        };
+        for ((line, wanted), got) in cases.iter().zip(completed) {
+            let mut got: Vec<&str> = got.split_whitespace().collect();
+            let mut wanted: Vec<&str> = wanted.split_whitespace().collect();
+            got.sort_unstable();
+            wanted.sort_unstable();
+            assert_eq!(got, wanted, "{shell}: {line}");
         }
     }
 }
