@@ -200,7 +200,8 @@ fn commits_alerts(bencher: Bencher, count: usize) {
     let entry = outbox::Entry::of(&alert()).expect("JSON");
     bencher.counter(ItemsCount::new(count)).bench_local(move || {
         let push = |connection: &rusqlite::Connection| {
-            (0..count).try_for_each(|_| outbox::push(connection, "out", &entry, 0).map(drop))
+            let payloads = outbox::Payloads::default;
+            (0..count).try_for_each(|_| outbox::push(connection, &mut payloads(), "out", &entry, 0).map(drop))
         };
         state.commit(Durability::Full, push).expect("a commit");
     });

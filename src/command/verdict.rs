@@ -206,7 +206,7 @@ fn text_of(connection: &Connection, subject: &str) -> Result<String> {
         None => {
             let by_id = "SELECT sample FROM groups WHERE json_extract(life, '$.firing_id') = ?1 \
                          OR json_extract(sample, '$.id') = ?1 LIMIT 1";
-            let queued = "SELECT payload FROM outbox WHERE alert_id = ?1 LIMIT 1";
+            let queued = "SELECT payload FROM deliveries WHERE alert_id = ?1 LIMIT 1";
             match one(connection, by_id, subject)? {
                 Some(sample) => Some(sample),
                 None => one(connection, queued, subject)?,

@@ -421,11 +421,12 @@ fn write_held(connection: &Connection, pending: &Pending, queues: &[Queue], now_
 /// Deliveries in, marks of couriers applied, full queues cut back.
 fn write_outbox(connection: &Connection, pending: &Pending, queues: &[Queue], now: Now) -> Result<Queued> {
     let created_ms = now.wall.as_millisecond();
+    let mut payloads = outbox::Payloads::default();
     let push = |Push { queue, entry, held }: &Push| {
         let name = &queues[*queue].settings.name;
         match held {
-            None => outbox::push(connection, name, entry, created_ms),
-            Some(why) => held::hold(connection, name, entry, why.as_str(), created_ms),
+            None => outbox::push(connection, &mut payloads, name, entry, created_ms),
+            Some(why) => held::hold(connection, &mut payloads, name, entry, why.as_str(), created_ms),
         }
     };
     let seqs = pending.pushes.iter().map(push).collect::<Result<_>>()?;

@@ -2,14 +2,21 @@
 //! until one digest takes their place.
 
 use super::history;
-use super::outbox::Entry;
+use super::outbox::{Entry, Payloads, push};
 use crate::alert::Alert;
 use anyhow::Result;
 use rusqlite::{Connection, params};
 
 /// Puts a message aside.
-pub fn hold(connection: &Connection, alerter: &str, entry: &Entry, reason: &str, now_ms: i64) -> Result<i64> {
-    let seq = super::outbox::push(connection, alerter, entry, now_ms)?;
+pub fn hold(
+    connection: &Connection,
+    payloads: &mut Payloads,
+    alerter: &str,
+    entry: &Entry,
+    reason: &str,
+    now_ms: i64,
+) -> Result<i64> {
+    let seq = push(connection, payloads, alerter, entry, now_ms)?;
     connection
         .prepare_cached("UPDATE outbox SET state = 'held', error = ?2 WHERE seq = ?1")?
         .execute(params![seq, reason])?;
@@ -20,9 +27,10 @@ pub fn hold(connection: &Connection, alerter: &str, entry: &Entry, reason: &str,
 pub fn hold_queued(connection: &Connection, alerter: &str, reason: &str) -> Result<usize> {
     let held = connection.execute(
         "UPDATE outbox SET state = 'held', error = ?2
-         WHERE alerter = ?1 AND state IN ('queued', 'parked')
-           AND json_extract(payload, '$.kind') NOT IN ('agent', 'test', 'digest')
-           AND seq > (SELECT min(seq) FROM outbox WHERE alerter = ?1 AND state IN ('queued', 'parked'))",
+         WHERE seq IN (SELECT seq FROM deliveries
+           WHERE alerter = ?1 AND state IN ('queued', 'parked')
+             AND json_extract(payload, '$.kind') NOT IN ('agent', 'test', 'digest')
+             AND seq > (SELECT min(seq) FROM outbox WHERE alerter = ?1 AND state IN ('queued', 'parked')))",
         params![alerter, reason],
     )?;
     Ok(held)
@@ -48,7 +56,7 @@ pub fn count(connection: &Connection, alerter: &str, reason: &str) -> Result<u64
 
 /// Shows all that is held for this reason, oldest first; the last of them and their bytes.
 pub fn read(connection: &Connection, alerter: &str, reason: &str, mut see: impl FnMut(Alert)) -> Result<(i64, u64)> {
-    let sql = "SELECT seq, payload FROM outbox WHERE alerter = ?1 AND state = 'held' AND error = ?2 ORDER BY seq";
+    let sql = "SELECT seq, payload FROM deliveries WHERE alerter = ?1 AND state = 'held' AND error = ?2 ORDER BY seq";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([alerter, reason])?;
     let (mut last, mut bytes) = (0, 0);

@@ -42,11 +42,38 @@ impl Entry {
     }
 }
 
-/// Queues an alert for an alerter; returns its seq.
-pub fn push(connection: &Connection, alerter: &str, entry: &Entry, now_ms: i64) -> Result<i64> {
+/// Where the text of an alert is written: once, however many alerters it is queued for in a row.
+#[derive(Debug, Default)]
+pub struct Payloads {
+    newest: Option<(Arc<str>, i64)>,
+}
+
+impl Payloads {
+    fn id(&mut self, connection: &Connection, payload: &Arc<str>) -> Result<i64> {
+        match &self.newest {
+            Some((known, id)) if Arc::ptr_eq(known, payload) => Ok(*id),
+            Some(_) | None => {
+                let mut statement = connection.prepare_cached("INSERT INTO payloads (payload) VALUES (?1)")?;
+                let id = statement.insert([&**payload])?;
+                self.newest = Some((payload.clone(), id));
+                Ok(id)
+            }
+        }
+    }
+}
+
+/// Queues an alert for an alerter; returns its seq. `payloads` is of this transaction.
+pub fn push(
+    connection: &Connection,
+    payloads: &mut Payloads,
+    alerter: &str,
+    entry: &Entry,
+    now_ms: i64,
+) -> Result<i64> {
+    let payload_id = payloads.id(connection, &entry.payload)?;
     let mut statement = connection.prepare_cached(
-        "INSERT INTO outbox (alerter, state, alert_id, fingerprint, severity, created_ms, payload)
-         VALUES (?1, 'queued', ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO outbox (alerter, state, alert_id, fingerprint, severity, created_ms, payload, payload_id, bytes)
+         VALUES (?1, 'queued', ?2, ?3, ?4, ?5, '', ?6, ?7)",
     )?;
     let Entry {
         alert_id,
@@ -61,7 +88,8 @@ pub fn push(connection: &Connection, alerter: &str, entry: &Entry, now_ms: i64) 
         fingerprint,
         rank(*severity),
         now_ms,
-        &**payload
+        payload_id,
+        payload.len()
     ])?)
 }
 
@@ -117,8 +145,8 @@ struct Row {
 }
 
 fn look(connection: &Connection, seq: i64) -> Result<Option<Row>> {
-    let mut statement = connection
-        .prepare_cached("SELECT alert_id, octet_length(payload), state = 'dead' FROM outbox WHERE seq = ?1")?;
+    let mut statement =
+        connection.prepare_cached("SELECT alert_id, bytes, state = 'dead' FROM deliveries WHERE seq = ?1")?;
     let mut rows = statement.query(params![seq])?;
     let Some(row) = rows.next()? else { return Ok(None) };
     Ok(Some(Row {
@@ -160,12 +188,12 @@ pub fn shed(connection: &Connection, alerter: &str, bytes: u64, compact: bool) -
     // Superseded: neither the first nor the last waiting message of its fingerprint. The ends are found once, by a join:
     // asked for row by row they took a minute of a queue of 8,000.
     let sql = if compact {
-        "SELECT seq, octet_length(payload) FROM outbox o JOIN
+        "SELECT seq, bytes FROM deliveries o JOIN
            (SELECT fingerprint AS of, min(seq) AS first, max(seq) AS last FROM outbox
             WHERE alerter = ?1 AND state != 'dead' GROUP BY fingerprint) ON of = o.fingerprint
          WHERE alerter = ?1 AND state != 'dead' ORDER BY seq IN (first, last), severity, seq LIMIT 10000"
     } else {
-        "SELECT seq, octet_length(payload) FROM outbox WHERE alerter = ?1 AND state != 'dead'
+        "SELECT seq, bytes FROM deliveries WHERE alerter = ?1 AND state != 'dead'
          ORDER BY seq LIMIT 10000"
     };
     let (mut count, mut freed) = (0, 0);
@@ -220,8 +248,8 @@ pub struct Fill {
 /// The fill of each alerter's queue that is not empty.
 pub fn fill(connection: &Connection) -> Result<BTreeMap<String, Fill>> {
     let mut statement = connection.prepare_cached(
-        "SELECT alerter, state, count(*), sum(octet_length(payload)), min(created_ms), max(error)
-         FROM outbox GROUP BY alerter, state",
+        "SELECT alerter, state, count(*), sum(bytes), min(created_ms), max(error)
+         FROM deliveries GROUP BY alerter, state",
     )?;
     let mut rows = statement.query([])?;
     let mut fills: BTreeMap<String, Fill> = BTreeMap::new();
@@ -265,7 +293,7 @@ impl Queue {
     /// Deliveries in `state` above `after_seq`, ascending.
     fn read(&self, state: &str, after_seq: i64, limit: usize) -> Result<Vec<Delivery>> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT seq, tries, payload FROM outbox WHERE alerter = ?1 AND state = ?2 AND seq > ?3 ORDER BY seq LIMIT ?4",
+            "SELECT seq, tries, payload FROM deliveries WHERE alerter = ?1 AND state = ?2 AND seq > ?3 ORDER BY seq LIMIT ?4",
         )?;
         let mut rows = statement.query(params![&*self.alerter, state, after_seq, limit])?;
         let mut deliveries = Vec::new();

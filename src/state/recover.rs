@@ -19,7 +19,9 @@ pub const INCIDENT: &str = "incident";
 /// Damaged states that are kept; older ones are removed: they are as large as the state.
 const BAD_MAX: usize = 2;
 /// What must be of one moment: positions, and what was found up to there.
-const OF_ONE_MOMENT: [&str; 4] = ["files", "groups", "cursors", "outbox"];
+const OF_ONE_MOMENT: [&str; 5] = ["files", "groups", "cursors", "outbox", "payloads"];
+/// A delivery is read of these.
+const DELIVERIES: [&str; 2] = ["outbox", "payloads"];
 /// No schema will ever have such a number: the header is damaged.
 const VERSION_MAX: i64 = 1_000_000;
 
@@ -147,7 +149,7 @@ pub fn probe(dir: &Path) -> Result<()> {
 
 /// Structure, and that all that a start reads can be read.
 fn check(connection: &Connection) -> Result<()> {
-    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let version = version(connection)?;
     if !(0..VERSION_MAX).contains(&version) {
         bail!("its version is {version}");
     }
@@ -163,13 +165,13 @@ fn check(connection: &Connection) -> Result<()> {
     match (version, tables) {
         (0, 0) => Ok(()),
         (0, _) => bail!("it has tables and no version"),
-        (1.., 4) => validate(connection).and_then(|()| check_closely(connection)),
+        (1.., 4) => validate(connection, version).and_then(|()| check_closely(connection, version)),
         (_, _) => bail!("tables are missing"),
     }
 }
 
 /// After a run that did not end in order: indices too, and what couriers would pass over.
-fn check_closely(connection: &Connection) -> Result<()> {
+fn check_closely(connection: &Connection, version: i64) -> Result<()> {
     let ended = "SELECT count(*) = 0 FROM meta WHERE key = ?1";
     if connection.query_row(ended, [super::RUNNING], |row| row.get(0))? {
         return Ok(());
@@ -178,7 +180,7 @@ fn check_closely(connection: &Connection) -> Result<()> {
     if verdict != "ok" {
         bail!("integrity_check: {verdict}");
     }
-    match unreadable_deliveries(connection)? {
+    match unreadable_deliveries(connection, version)? {
         0 => Ok(()),
         count => bail!("{count} deliveries cannot be read"),
     }
@@ -186,16 +188,22 @@ fn check_closely(connection: &Connection) -> Result<()> {
 
 const UNREADABLE: &str = "state NOT IN ('queued', 'parked', 'held', 'dead') OR NOT json_valid(payload)";
 
-fn unreadable_deliveries(connection: &Connection) -> Result<u64> {
-    let sql = format!("SELECT count(*) FROM outbox WHERE {UNREADABLE}");
+fn unreadable_deliveries(connection: &Connection, version: i64) -> Result<u64> {
+    let all = match version {
+        schema::PAYLOADS_APART.. => "deliveries",
+        _ => "outbox",
+    };
+    let sql = format!("SELECT count(*) FROM {all} WHERE {UNREADABLE}");
     Ok(connection.query_row(&sql, [], |row| row.get(0))?)
 }
 
-fn validate(connection: &Connection) -> Result<()> {
+fn validate(connection: &Connection, version: i64) -> Result<()> {
     checkpoints::load(connection).context("positions")?;
     checkpoints::first_starts(connection).context("first starts")?;
     groups::load(connection).context("groups")?;
-    outbox::fill(connection).context("outbox")?;
+    if version >= schema::PAYLOADS_APART {
+        outbox::fill(connection).context("outbox")?;
+    }
     Ok(())
 }
 
@@ -263,11 +271,19 @@ fn fill(new: &mut Connection, database: &Path) -> Result<Recovered> {
             whole.push(table);
         }
     }
-    let all_whole = OF_ONE_MOMENT.iter().all(|table| whole.contains(table));
-    let moment_known = all_whole && validate(&transaction).is_ok() && unreadable_deliveries(&transaction)? == 0;
+    // Before, texts stood with the deliveries.
+    let of_before = |damaged| version(damaged).is_ok_and(|version| (1..schema::PAYLOADS_APART).contains(&version));
+    if damaged.as_ref().is_ok_and(of_before) {
+        whole.push("payloads");
+    }
+    let all_whole = |tables: &[&str]| tables.iter().all(|table| whole.contains(table));
+    let newest = schema::VERSION as i64;
+    let moment_known = all_whole(&OF_ONE_MOMENT)
+        && validate(&transaction, newest).is_ok()
+        && unreadable_deliveries(&transaction, newest)? == 0;
     if !moment_known {
         transaction.execute_batch("DELETE FROM files; DELETE FROM groups; DELETE FROM cursors;")?;
-        transaction.execute(&format!("DELETE FROM outbox WHERE {UNREADABLE}"), [])?;
+        remove_unreadable(&transaction)?;
     }
     let backup = good_backup(database);
     if let Some(backup) = &backup {
@@ -279,10 +295,11 @@ fn fill(new: &mut Connection, database: &Path) -> Result<Recovered> {
                 !whole.contains(&table.as_str())
             };
             // Deliveries that were read whole need none that may be done since.
-            if wanted && !(table == "outbox" && whole.contains(&"outbox")) {
+            if wanted && !(DELIVERIES.contains(&table.as_str()) && all_whole(&DELIVERIES)) {
                 copy(backup, &transaction, table)?;
             }
         }
+        remove_unreadable(&transaction)?;
     }
     transaction.commit()?;
     Ok(match (moment_known, backup) {
@@ -290,6 +307,19 @@ fn fill(new: &mut Connection, database: &Path) -> Result<Recovered> {
         (false, Some(_)) => Recovered::Backup,
         (false, None) => Recovered::Nothing,
     })
+}
+
+/// Deliveries without a text, texts without a delivery.
+fn remove_unreadable(connection: &Connection) -> Result<()> {
+    connection.execute_batch(&format!(
+        "DELETE FROM outbox WHERE seq IN (SELECT seq FROM deliveries WHERE {UNREADABLE});
+         DELETE FROM payloads WHERE id NOT IN (SELECT payload_id FROM outbox WHERE payload_id IS NOT NULL);"
+    ))?;
+    Ok(())
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
 fn tables(connection: &Connection) -> Result<Vec<String>> {

@@ -115,7 +115,28 @@ CREATE TABLE unjudged (
     "
 ALTER TABLE verdicts ADD COLUMN threshold REAL;
 ",
+    "
+-- What several alerters are told is written once, and goes with the last delivery of it. A delivery of before has its text
+-- in its own row. AUTOINCREMENT: a backup must not give a delivery the text of another.
+CREATE TABLE payloads (id INTEGER PRIMARY KEY AUTOINCREMENT, payload TEXT NOT NULL);
+ALTER TABLE outbox ADD COLUMN payload_id INTEGER;
+ALTER TABLE outbox ADD COLUMN bytes INTEGER;
+CREATE INDEX outbox_by_payload ON outbox (payload_id);
+CREATE TRIGGER last_delivery AFTER DELETE ON outbox
+WHEN NOT EXISTS (SELECT 1 FROM outbox WHERE payload_id = OLD.payload_id)
+BEGIN
+  DELETE FROM payloads WHERE id = OLD.payload_id;
+END;
+CREATE VIEW deliveries AS
+SELECT seq, alerter, state, alert_id, fingerprint, severity, tries, error, created_ms,
+  coalesce(bytes, octet_length(outbox.payload)) AS bytes,
+  CASE WHEN payload_id IS NULL THEN outbox.payload ELSE coalesce(payloads.payload, '') END AS payload
+FROM outbox LEFT JOIN payloads ON payloads.id = payload_id;
+",
 ];
+
+/// From this version on, texts of deliveries stand in a table of their own.
+pub(super) const PAYLOADS_APART: i64 = 5;
 
 /// The schema this program writes.
 pub const VERSION: usize = MIGRATIONS.len();

@@ -4,7 +4,7 @@ use crate::collector::{FileState, Resume};
 use crate::keeper::{Mark, Outcome};
 use crate::record::Level;
 use checkpoints::Checkpoint;
-use outbox::{Entry, Queue};
+use outbox::{Entry, Payloads, Queue};
 
 fn entry(id: &str, fingerprint: &str, severity: Level) -> Entry {
     Entry {
@@ -14,6 +14,16 @@ fn entry(id: &str, fingerprint: &str, severity: Level) -> Entry {
         payload: "x".repeat(100).into(),
         alert: std::sync::Arc::new(crate::sample::alert()),
     }
+}
+
+/// Queues an alert that no other alerter hears of.
+fn push(connection: &Connection, alerter: &str, entry: &Entry, now_ms: i64) -> Result<i64> {
+    outbox::push(connection, &mut Payloads::default(), alerter, entry, now_ms)
+}
+
+fn texts(state: &State) -> i64 {
+    let count = "SELECT count(*) FROM payloads";
+    state.connection().query_row(count, [], |row| row.get(0)).unwrap()
 }
 
 fn waiting(state: &State) -> Vec<(i64, String)> {
@@ -68,7 +78,7 @@ fn what_fails_in_the_middle_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let (mut state, _) = State::open(dir.path()).unwrap();
     let outcome: Result<()> = state.commit(Durability::Full, |c| {
-        outbox::push(c, "ops", &entry("a", "f", Level::Error), 0)?;
+        push(c, "ops", &entry("a", "f", Level::Error), 0)?;
         anyhow::bail!("power cut")
     });
     assert!(outcome.is_err());
@@ -89,14 +99,12 @@ fn a_second_holder_is_told_the_pid_of_the_first() {
 fn a_delivered_seq_never_comes_again() {
     let dir = tempfile::tempdir().unwrap();
     let (mut state, _) = State::open(dir.path()).unwrap();
-    let push = |state: &mut State, id: &str| {
+    let queue = |state: &mut State, id: &str| {
         state
-            .commit(Durability::Full, |c| {
-                outbox::push(c, "ops", &entry(id, "f", Level::Error), 0)
-            })
+            .commit(Durability::Full, |c| push(c, "ops", &entry(id, "f", Level::Error), 0))
             .unwrap();
     };
-    push(&mut state, "a");
+    queue(&mut state, "a");
     let (seq, _) = waiting(&state)[0].clone();
     let freed = state
         .commit(Durability::Full, |c| {
@@ -112,7 +120,7 @@ fn a_delivered_seq_never_comes_again() {
         })
         .unwrap();
     assert_eq!(freed, 100);
-    push(&mut state, "b");
+    queue(&mut state, "b");
     assert!(waiting(&state)[0].0 > seq, "{:?}", waiting(&state));
 }
 
@@ -121,9 +129,7 @@ fn dead_deliveries_are_kept_and_not_read_again() {
     let dir = tempfile::tempdir().unwrap();
     let (mut state, _) = State::open(dir.path()).unwrap();
     state
-        .commit(Durability::Full, |c| {
-            outbox::push(c, "ops", &entry("a", "f", Level::Error), 0)
-        })
+        .commit(Durability::Full, |c| push(c, "ops", &entry("a", "f", Level::Error), 0))
         .unwrap();
     let (seq, _) = waiting(&state)[0].clone();
     let dead = Mark {
@@ -153,11 +159,11 @@ fn compaction_keeps_the_first_and_the_last_of_a_fingerprint_and_the_worst() {
     let (mut state, _) = State::open(dir.path()).unwrap();
     state
         .commit(Durability::Full, |c| {
-            outbox::push(c, "ops", &entry("f1", "f", Level::Fatal), 0)?;
-            outbox::push(c, "ops", &entry("f2", "f", Level::Fatal), 0)?;
-            outbox::push(c, "ops", &entry("f3", "f", Level::Fatal), 0)?;
-            outbox::push(c, "ops", &entry("w", "g", Level::Warn), 0)?;
-            outbox::push(c, "ops", &entry("e", "h", Level::Error), 0)?;
+            push(c, "ops", &entry("f1", "f", Level::Fatal), 0)?;
+            push(c, "ops", &entry("f2", "f", Level::Fatal), 0)?;
+            push(c, "ops", &entry("f3", "f", Level::Fatal), 0)?;
+            push(c, "ops", &entry("w", "g", Level::Warn), 0)?;
+            push(c, "ops", &entry("e", "h", Level::Error), 0)?;
             assert_eq!(outbox::shed(c, "ops", 150, true)?, (2, 200));
             Ok(())
         })
@@ -172,8 +178,8 @@ fn deliveries_of_an_alerter_that_is_gone_are_dead() {
     let (mut state, _) = State::open(dir.path()).unwrap();
     state
         .commit(Durability::Full, |c| {
-            outbox::push(c, "old", &entry("a", "f", Level::Error), 0)?;
-            outbox::push(c, "ops", &entry("b", "f", Level::Error), 0)?;
+            push(c, "old", &entry("a", "f", Level::Error), 0)?;
+            push(c, "ops", &entry("b", "f", Level::Error), 0)?;
             assert_eq!(outbox::orphan(c, &["ops"], "gone")?, 1);
             Ok(())
         })
@@ -237,10 +243,73 @@ fn a_state_of_any_older_schema_is_brought_up_to_date() {
             .for_each(|migration| old.execute_batch(migration).unwrap());
         old.pragma_update(None, "user_version", version).unwrap();
         checkpoints::insert(&old, &checkpoint(10)).unwrap();
+        if (version as i64) < schema::PAYLOADS_APART {
+            queue_as_before(&old);
+        }
         drop(old);
         let (state, incident) = State::open(dir.path()).unwrap();
         assert_eq!(incident, None, "from {version}");
         assert_eq!(checkpoints::load(state.connection()).unwrap().len(), 1);
         assert!(dir.path().join(format!("state.db.v{version}.bak")).exists());
+        let mut queue = Queue::new(reader(dir.path()).unwrap(), "ops".into());
+        let told: Vec<_> = queue.next(0, 10).unwrap();
+        assert_eq!(told.len(), 1, "from {version}");
+        assert_eq!(*told[0].alert, crate::sample::alert(), "from {version}");
+        let fill = &outbox::fill(state.connection()).unwrap()["ops"];
+        assert!((fill.queued, fill.bytes > 100) == (1, true), "from {version}: {fill:?}");
+    }
+}
+
+/// A delivery as programs wrote it that kept each with its text.
+fn queue_as_before(connection: &Connection) {
+    let alert = serde_json::to_string(&crate::sample::alert()).unwrap();
+    let insert = "INSERT INTO outbox (alerter, state, alert_id, fingerprint, severity, created_ms, payload)
+                  VALUES ('ops', 'queued', 'a', 'f', 4, 0, ?1)";
+    connection.execute(insert, [alert]).unwrap();
+}
+
+#[test]
+fn a_delivery_of_an_older_schema_survives_damage_by_the_backup() {
+    let dir = tempfile::tempdir().unwrap();
+    let backup = Connection::open(dir.path().join("state.db.prev")).unwrap();
+    let before = usize::try_from(schema::PAYLOADS_APART - 1).unwrap();
+    schema::MIGRATIONS[..before]
+        .iter()
+        .for_each(|migration| backup.execute_batch(migration).unwrap());
+    backup.pragma_update(None, "user_version", before).unwrap();
+    queue_as_before(&backup);
+    drop(backup);
+    fs::write(dir.path().join("state.db"), vec![7; 10_000]).unwrap();
+    let (_, incident) = State::open(dir.path()).unwrap();
+    assert_eq!(incident.map(|incident| incident.recovered), Some(Recovered::Backup));
+    let mut queue = Queue::new(reader(dir.path()).unwrap(), "ops".into());
+    assert_eq!(*queue.next(0, 10).unwrap()[0].alert, crate::sample::alert());
+}
+
+#[test]
+fn what_several_alerters_are_told_is_written_once_and_goes_with_the_last_delivery() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut state, _) = State::open(dir.path()).unwrap();
+    let entry = Entry::of(&crate::sample::alert()).unwrap();
+    let seqs: Vec<i64> = state
+        .commit(Durability::Full, |c| {
+            let mut payloads = Payloads::default();
+            ["ops", "bus"]
+                .iter()
+                .map(|alerter| outbox::push(c, &mut payloads, alerter, &entry, 0))
+                .collect()
+        })
+        .unwrap();
+    assert_eq!(texts(&state), 1);
+    for (alerter, seq, left) in [("ops", seqs[0], 1), ("bus", seqs[1], 0)] {
+        let mut queue = Queue::new(reader(dir.path()).unwrap(), alerter.into());
+        assert_eq!(*queue.next(0, 10).unwrap()[0].alert, *entry.alert);
+        let outcome = Outcome::Delivered;
+        let freed = state
+            .commit(Durability::Full, |c| {
+                outbox::mark(c, alerter, &Mark { seq, outcome }, 0)
+            })
+            .unwrap();
+        assert_eq!((freed, texts(&state)), (entry.payload.len() as u64, left), "{alerter}");
     }
 }

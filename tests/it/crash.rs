@@ -109,7 +109,7 @@ fn outbox(home: &Home) -> rusqlite::Result<rusqlite::Connection> {
 fn exactly_once(home: &Home, lines: u64) -> usize {
     let connection = outbox(home).expect("the state is there");
     let mut statement = connection
-        .prepare("SELECT payload FROM outbox")
+        .prepare("SELECT payload FROM deliveries")
         .expect("the outbox is there");
     let payloads = statement
         .query_map([], |row| row.get::<_, String>(0))

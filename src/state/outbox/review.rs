@@ -43,7 +43,7 @@ pub fn list(connection: &Connection, which: &Which<'_>, limit: usize) -> Result<
         row.get(0)
     })?;
     let sql = format!(
-        "SELECT alerter, state, alert_id, fingerprint, created_ms, tries, error, payload FROM outbox
+        "SELECT alerter, state, alert_id, fingerprint, created_ms, tries, error, payload FROM deliveries
          WHERE {CHOSEN} ORDER BY alerter, seq LIMIT ?4"
     );
     let mut statement = connection.prepare(&sql)?;
@@ -86,8 +86,8 @@ pub fn retry(connection: &Connection, which: &Which<'_>, alerters: &[Arc<str>], 
     )?;
     let again = connection.execute(
         &format!(
-            "INSERT INTO outbox (alerter, state, alert_id, fingerprint, severity, created_ms, payload)
-             SELECT alerter, 'queued', alert_id, fingerprint, severity, ?5, payload FROM outbox
+            "INSERT INTO outbox (alerter, state, alert_id, fingerprint, severity, created_ms, payload, payload_id, bytes)
+             SELECT alerter, 'queued', alert_id, fingerprint, severity, ?5, payload, payload_id, bytes FROM outbox
              WHERE state != 'queued' AND {living} ORDER BY seq"
         ),
         params![which.id, which.alerter, which.fingerprint, names, now_ms],
@@ -107,7 +107,7 @@ pub fn take_out(connection: &Connection, which: &Which<'_>) -> Result<u64> {
 
 /// One of the alerts that wait, the newest.
 pub fn payload(connection: &Connection, which: &Which<'_>) -> Result<Option<Alert>> {
-    let sql = format!("SELECT payload FROM outbox WHERE {CHOSEN} ORDER BY seq DESC LIMIT 1");
+    let sql = format!("SELECT payload FROM deliveries WHERE {CHOSEN} ORDER BY seq DESC LIMIT 1");
     let mut statement = connection.prepare(&sql)?;
     let mut rows = statement.query(params![which.id, which.alerter, which.fingerprint])?;
     let Some(row) = rows.next()? else { return Ok(None) };

@@ -5,7 +5,7 @@ use super::*;
 use crate::collector::{FileState, Resume};
 use crate::record::Level;
 use crate::state::checkpoints::Checkpoint;
-use crate::state::outbox::Entry;
+use crate::state::outbox::{Entry, Payloads};
 use crate::state::{Durability, State};
 
 const FINDINGS: u64 = 200;
@@ -36,7 +36,7 @@ fn find(state: &mut State, finding: u64) {
         alert: std::sync::Arc::new(crate::sample::alert()),
     };
     let committed = state.commit(Durability::Full, |connection| {
-        outbox::push(connection, "ops", &entry, 0)?;
+        outbox::push(connection, &mut Payloads::default(), "ops", &entry, 0)?;
         match finding {
             0 => checkpoints::insert(connection, &position(0)).map(drop),
             _ => checkpoints::update(connection, 1, &position(finding)),
