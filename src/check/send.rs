@@ -8,7 +8,7 @@ use crate::alert::redact::Redactor;
 use crate::alert::render::Language;
 use crate::alert::{Alert, Host, Kind, News, Reason, Status, id};
 use crate::alerter::webhook::Preset;
-use crate::alerter::{self, Delivery, SendError, Settings, TextFormat};
+use crate::alerter::{self, Apart, Delivery, SendError, Settings, TextFormat};
 use crate::config;
 use crate::record::Level;
 use anyhow::{Result, bail};
@@ -96,7 +96,10 @@ fn hand_over(alerter: &mut dyn alerter::Alerter, alert: &Alert) -> Result<(), St
     let sent = alerter.send(&[delivery]);
     match sent.error {
         None if sent.delivered == 1 => Ok(()),
-        None => Err("nothing was sent".to_owned()),
+        None => Err(match sent.apart.into_iter().next() {
+            Some((_, Apart::Failed { reason, .. })) => reason,
+            Some((_, Apart::Arrived | Apart::Waits { .. })) | None => "nothing was sent".to_owned(),
+        }),
         Some(SendError::Retry { reason, .. }) => Err(reason),
         Some(SendError::Blocked { reason }) => Err(format!("blocked until somebody mends it: {reason}")),
         Some(SendError::Reject { reason }) => Err(format!("rejected: {reason}")),

@@ -262,8 +262,11 @@ fn a_topic_that_may_not_be_written_holds_up_only_its_own() {
     let access = "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
                   super.users=User:ANONYMOUS\nallow.everyone.if.no.acl.found=true\n";
     let broker = Broker::start_with(jars, &Certificates::new(), access);
-    broker.create("log-db");
-    broker.grant("log-db", "DESCRIBE");
+    // A test alert has no source.
+    for topic in ["log-db", "log-unknown"] {
+        broker.create(topic);
+        broker.grant(topic, "DESCRIBE");
+    }
     let home = Home::new();
     home.write_secret("password", "edge-secret");
     home.configure(&format!(
@@ -273,6 +276,12 @@ fn a_topic_that_may_not_be_written_holds_up_only_its_own() {
          sasl: {{mechanism: PLAIN, username: edge, password_file: '{{home}}/password'}}}}}}\n",
         broker.ports.sasl
     ));
+    let tried = home.output(&["check", "--send"]).stdout;
+    let tried = String::from_utf8_lossy(&tried);
+    assert!(
+        tried.contains("log-unknown") && tried.contains("TopicAuthorizationFailed"),
+        "{tried}"
+    );
     let errors =
         |what: &str, count: usize| -> String { (0..count).map(|n| format!("ERROR {what} {n} refused\n")).collect() };
     fs::write(home.path("logs/db.log"), errors("query", 2000)).expect("the log takes lines");
