@@ -29,7 +29,7 @@ impl Absence<'_> {
             (Language::English, false, Some(_)) => format!("rule {rule} has not matched for {silence}"),
             (Language::English, false, None) => format!("rule {rule} has never matched, for {silence} now"),
             (Language::English, true, _) => format!("rule {rule} matches again, after {silence}"),
-            (Language::Chinese, false, Some(_)) => format!("规则 {rule} 已有 {silence} 没有匹配"),
+            (Language::Chinese, false, Some(_)) => format!("规则 {rule} 已有 {silence}没有匹配"),
             (Language::Chinese, false, None) => format!("规则 {rule} 从未匹配，已等待 {silence}"),
             (Language::Chinese, true, _) => format!("规则 {rule} 恢复匹配，中断了 {silence}"),
         }
@@ -41,7 +41,7 @@ impl Absence<'_> {
         let rule = self.rule;
         let mut text = match wording.language {
             Language::English => format!("A match of rule {rule} is expected at least every {every}."),
-            Language::Chinese => format!("规则 {rule} 至少应每 {every} 匹配一次。"),
+            Language::Chinese => format!("规则 {rule} 至少应每 {every}匹配一次。"),
         };
         if let Some(last) = &self.said.last {
             let at = time(last.at, &wording.zone);
@@ -151,7 +151,7 @@ impl Downtime {
         let (from, to) = (time(self.from, &wording.zone), time(self.to, &wording.zone));
         match wording.language {
             Language::English => format!("logs were not watched for {away}: down from {from} to {to}"),
-            Language::Chinese => format!("日志有 {away} 无人监看：{from} 至 {to} 未运行"),
+            Language::Chinese => format!("日志有 {away}无人监看：{from} 至 {to} 未运行"),
         }
     }
 
