@@ -106,6 +106,32 @@ pub struct Book {
     forgotten: Vec<Key>,
 }
 
+/// What of a record enters the life of its group.
+#[derive(Debug, Clone, Copy)]
+pub struct Turn<'a> {
+    pub fingerprint: &'a str,
+    pub id: &'a str,
+    pub severity: Level,
+    pub count: u64,
+    pub timestamp: Option<jiff::Timestamp>,
+    pub first_seen: jiff::Timestamp,
+    pub last_seen: jiff::Timestamp,
+}
+
+impl<'a> From<&'a Alert> for Turn<'a> {
+    fn from(alert: &'a Alert) -> Self {
+        Self {
+            fingerprint: &alert.fingerprint,
+            id: &alert.id,
+            severity: alert.severity,
+            count: alert.count,
+            timestamp: alert.timestamp,
+            first_seen: alert.first_seen,
+            last_seen: alert.last_seen,
+        }
+    }
+}
+
 impl Book {
     /// `groups` are those of the state; their clock readings have been carried over to this boot by [`CarryOver`].
     pub fn new(settings: &Settings, groups: impl IntoIterator<Item = (Key, Group)>) -> Self {
@@ -132,25 +158,26 @@ impl Book {
             .collect();
     }
 
-    /// Counts a record (or so many as it counts) whose alert would be `alert`; tells what is to be said of it, if anything.
-    pub fn observe(&mut self, source: &Arc<str>, alert: &Alert, now: Now) -> Option<Said> {
+    /// Counts a record (or so many as it counts); tells what is to be said of it, if anything.
+    pub fn observe<'a>(&mut self, source: &Arc<str>, turn: impl Into<Turn<'a>>, now: Now) -> Option<Said> {
+        let turn = &turn.into();
         let key = Key {
             source: source.clone(),
-            fingerprint: alert.fingerprint.as_str().into(),
+            fingerprint: turn.fingerprint.into(),
         };
         let group = self.groups.remove(&key);
         if let Some(group) = &group {
             self.timers.remove(&(self.next_ms(group), key.clone()));
         }
         let (group, said) = match group {
-            Some(group) if group.firing => self.go_on(group, alert, now),
+            Some(group) if group.firing => self.go_on(group, turn, now),
             Some(group) => (
-                fire(alert, now, group.gap_ms),
-                Some(Told::firing(alert.count, alert.id.clone(), Reason::Again)),
+                fire(turn, now, group.gap_ms),
+                Some(Told::firing(turn.count, turn.id.to_owned(), Reason::Again)),
             ),
             None => (
-                fire(alert, now, 0),
-                Some(Told::firing(alert.count, alert.id.clone(), Reason::New)),
+                fire(turn, now, 0),
+                Some(Told::firing(turn.count, turn.id.to_owned(), Reason::New)),
             ),
         };
         let said = said.map(|said| say(&key, &group, said));
@@ -227,7 +254,7 @@ impl Book {
     }
 
     /// One more record of a group that fires already.
-    fn go_on(&self, mut group: Group, alert: &Alert, now: Now) -> (Group, Option<Told>) {
+    fn go_on(&self, mut group: Group, turn: &Turn<'_>, now: Now) -> (Group, Option<Told>) {
         let gap = now.boot_ms.saturating_sub(group.last_seen_ms);
         // An eighth of the newest gap: one pause among a hundred records does not move it far.
         group.gap_ms = if group.gap_ms == 0 {
@@ -235,13 +262,13 @@ impl Book {
         } else {
             group.gap_ms - group.gap_ms / 8 + gap / 8
         };
-        group.count += alert.count;
-        group.unsaid += alert.count;
+        group.count += turn.count;
+        group.unsaid += turn.count;
         group.last_seen_ms = now.boot_ms;
-        group.last_seen = group.last_seen.max(alert.last_seen);
-        let worse = alert.severity > group.severity;
-        let spikes = alert.timestamp.is_some_and(|at| group.pace.spikes(at));
-        group.severity = group.severity.max(alert.severity);
+        group.last_seen = group.last_seen.max(turn.last_seen);
+        let worse = turn.severity > group.severity;
+        let spikes = turn.timestamp.is_some_and(|at| group.pace.spikes(at));
+        group.severity = group.severity.max(turn.severity);
         let said = (worse || spikes).then(|| sequel(&mut group, Status::Repeated, Reason::Spiking, now));
         (group, said)
     }
@@ -340,17 +367,17 @@ impl CarryOver {
     }
 }
 
-fn fire(alert: &Alert, now: Now, gap_ms: u64) -> Group {
+fn fire(turn: &Turn<'_>, now: Now, gap_ms: u64) -> Group {
     Group {
-        firing_id: alert.id.clone(),
+        firing_id: turn.id.to_owned(),
         firing: true,
-        severity: alert.severity,
-        count: alert.count,
+        severity: turn.severity,
+        count: turn.count,
         unsaid: 0,
         unsaid_since_ms: now.boot_ms,
         ordinal: 0,
-        first_seen: alert.first_seen,
-        last_seen: alert.last_seen,
+        first_seen: turn.first_seen,
+        last_seen: turn.last_seen,
         last_said_ms: now.boot_ms,
         last_seen_ms: now.boot_ms,
         gap_ms,

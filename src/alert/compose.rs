@@ -1,5 +1,6 @@
 //! From an exceptional record to the alert that tells of it: ids first, then redaction, then nothing else.
 
+use super::book::Turn;
 use super::redact::Redactor;
 use super::render::Wording;
 use super::{Alert, Context, FINGERPRINT_VERSION, Host, Kind, Reason, SCHEMA, SourcePlace, Status, id};
@@ -30,6 +31,11 @@ pub struct Origin<'a> {
 impl Composer {
     /// The alert of one record, as if it were the first of its fingerprint: `firing`, `new`, count 1.
     pub fn compose(&self, found: Exceptional, origin: Origin<'_>, observed_at: jiff::Timestamp) -> Alert {
+        self.draft(found, origin, observed_at).into_alert(&self.redactor)
+    }
+
+    /// The same where most are only counted: redacted when it is wanted.
+    pub fn draft(&self, found: Exceptional, origin: Origin<'_>, observed_at: jiff::Timestamp) -> Draft {
         // Milliseconds say enough, and are what people read.
         let observed_at = observed_at.round(jiff::Unit::Millisecond).unwrap_or(observed_at);
         let detectors: Vec<String> = found.findings.iter().map(detector_name).collect();
@@ -40,7 +46,7 @@ impl Composer {
             detectors.iter().map(String::as_str),
         );
         let seen = found.details.timestamp.unwrap_or(observed_at);
-        let mut alert = Alert {
+        let alert = Alert {
             schema: SCHEMA,
             id,
             firing_id: None,
@@ -88,8 +94,48 @@ impl Composer {
             labels: origin.labels.clone(),
             groups: Vec::new(),
         };
-        self.redactor.apply(&mut alert);
-        alert
+        Draft { alert, redacted: false }
+    }
+}
+
+/// An alert of which nothing may be seen before it is redacted, but what its group counts.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    alert: Alert,
+    redacted: bool,
+}
+
+impl Draft {
+    pub fn alert(&mut self, redactor: &Redactor) -> &Alert {
+        if !std::mem::replace(&mut self.redacted, true) {
+            redactor.apply(&mut self.alert);
+        }
+        &self.alert
+    }
+
+    pub fn into_alert(mut self, redactor: &Redactor) -> Alert {
+        self.alert(redactor);
+        self.alert
+    }
+
+    pub fn turn(&self) -> Turn<'_> {
+        Turn::from(&self.alert)
+    }
+
+    pub fn timestamp(&self) -> Option<jiff::Timestamp> {
+        self.alert.timestamp
+    }
+
+    /// The host's clock was not to be trusted when it was seen.
+    pub fn suspect_clock(&mut self, is_suspect: bool) {
+        self.alert.clock_suspect = is_suspect;
+    }
+}
+
+impl From<Alert> for Draft {
+    /// Of one that is redacted.
+    fn from(alert: Alert) -> Self {
+        Self { alert, redacted: true }
     }
 }
 

@@ -344,9 +344,8 @@ impl Redactor {
         let value = value.trim();
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.hash_key).expect("HMAC takes keys of any length");
         mac.update(value.as_bytes());
-        let hash = mac.finalize().into_bytes();
-        let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        let mask = format!("[{name}:{}]", &hex[..HASH_HEX_DIGITS]);
+        let [first, second, third, ..] = <[u8; 32]>::from(mac.finalize().into_bytes());
+        let mask = format!("[{name}:{first:02x}{second:02x}{third:02x}]");
         if known.len() < ELSEWHERE_MAX {
             // Of several lines each may stand alone in the context.
             known.extend(value.lines().map(|line| (line.trim().to_owned(), mask.clone())));
@@ -394,16 +393,18 @@ fn hide_elsewhere(alert: &mut Alert, known: &Known) {
         value.len() >= ELSEWHERE_MIN_BYTES && value.chars().any(|c| !c.is_alphabetic()) && !value.contains('\n')
     };
     let values: Vec<&String> = known.keys().filter(telling).collect();
+    if values.is_empty() {
+        return;
+    }
     let masks: Vec<&String> = values.iter().filter_map(|value| known.get(*value)).collect();
     let Ok(search) = AhoCorasick::builder()
         .match_kind(aho_corasick::MatchKind::LeftmostLongest)
+        // Soon built: it reads a few lines, once.
+        .kind(Some(aho_corasick::AhoCorasickKind::NoncontiguousNFA))
         .build(&values)
     else {
         return;
     };
-    if values.is_empty() {
-        return;
-    }
     let hide = |text: &mut String| {
         if search.is_match(text.as_str()) {
             *text = search.replace_all(text, &masks);

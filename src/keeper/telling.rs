@@ -2,6 +2,7 @@
 
 use super::{Keeper, now};
 use crate::alert::book::Said;
+use crate::alert::compose::Draft;
 use crate::alert::tidings::{Damaged, Loss};
 use crate::alert::window::Judged;
 use crate::alert::{self, Alert, News, Origin};
@@ -22,11 +23,13 @@ impl Keeper {
         match self.watching.windows.judge(exceptional, at_ms) {
             Judged::Below => {}
             Judged::Plain(found) => {
-                let Some((source, alert)) = self.compose(file, found, observed_at) else {
+                let Some((source, mut draft)) = self.draft(file, found, observed_at) else {
                     return;
                 };
-                let silenced = self.tell_each(&alert);
-                self.tell_grouped(&source, alert, silenced);
+                // Of most only the number counts.
+                let is_wanted = self.wants(alerter::Send::Each) || self.silences.count() > 0;
+                let silenced = is_wanted && self.tell_each(draft.alert(&self.composer.redactor));
+                self.tell_grouped(&source, draft, silenced);
             }
             Judged::Reached { whole, plain, alerts } => {
                 let silenced = match self.compose(file, *whole, observed_at) {
@@ -58,6 +61,11 @@ impl Keeper {
     }
 
     fn compose(&self, file: FileKey, found: Exceptional, observed_at: jiff::Timestamp) -> Option<(Arc<str>, Alert)> {
+        let (source, draft) = self.draft(file, found, observed_at)?;
+        Some((source, draft.into_alert(&self.composer.redactor)))
+    }
+
+    fn draft(&self, file: FileKey, found: Exceptional, observed_at: jiff::Timestamp) -> Option<(Arc<str>, Draft)> {
         let known = self.files.get(&file)?;
         let path = known.checkpoint.path.to_string_lossy();
         let none = BTreeMap::new();
@@ -69,36 +77,38 @@ impl Keeper {
         };
         #[cfg(test)]
         crate::run::watcher::watch("tell", found.text.as_bytes());
-        let mut alert = self.composer.compose(found, origin, observed_at);
-        alert.clock_suspect = self.watching.clock.is_suspect(now(), alert.timestamp);
-        Some((known.source.clone(), alert))
+        let mut draft = self.composer.draft(found, origin, observed_at);
+        draft.suspect_clock(self.watching.clock.is_suspect(now(), draft.timestamp()));
+        Some((known.source.clone(), draft))
     }
 
     /// A record's turn in the life of its group.
-    pub(super) fn tell_grouped(&mut self, source: &Arc<str>, alert: Alert, silenced: bool) {
-        if !self.groups_alerts() {
+    pub(super) fn tell_grouped(&mut self, source: &Arc<str>, draft: impl Into<Draft>, silenced: bool) {
+        let draft = draft.into();
+        let turn = draft.turn();
+        if !self.wants(alerter::Send::Grouped) {
+            // Where nobody hears of groups, none is kept.
             return self
                 .metrics
-                .alerts(alert.status, alert.severity)
+                .alerts(alert::Status::Firing, turn.severity)
                 .add(u64::from(!silenced));
         }
-        let said = self.book.observe(source, &alert, now());
+        let said = self.book.observe(source, turn, now());
         let said = if silenced {
             said
         } else {
-            self.book.hear(source, &alert.fingerprint, said, now())
+            self.book.hear(source, turn.fingerprint, said, now())
         };
         if let Some(said) = said {
+            let alert = draft.into_alert(&self.composer.redactor);
             let observed_at = alert.observed_at;
             self.say(&said, alert, observed_at);
         }
     }
 
-    /// Where nobody hears of groups, none is kept.
-    fn groups_alerts(&self) -> bool {
-        self.queues
-            .iter()
-            .any(|queue| queue.settings.send == alerter::Send::Grouped)
+    /// Whether any alerter sends in this way.
+    fn wants(&self, way: alerter::Send) -> bool {
+        self.queues.iter().any(|queue| queue.settings.send == way)
     }
 
     /// Bytes that were lost since the last batch of a file: each loss is an alert of its own.

@@ -40,8 +40,9 @@ pub fn chunk_of(bytes: Vec<u8>, newline: Newline, offset: u64, cut: bool) -> Chu
 pub struct Chunks<R> {
     reader: R,
     limits: Limits,
-    /// Read, and not handed on yet.
+    /// What was read and not handed on yet, `filled` bytes, and room for more.
     buffer: Vec<u8>,
+    filled: usize,
     /// Of the buffer's first byte.
     offset: u64,
     /// The buffer begins within the rest of a line that was cut.
@@ -62,6 +63,7 @@ impl<R: Read> Chunks<R> {
             reader,
             limits,
             buffer: Vec::new(),
+            filled: 0,
             offset,
             skipping: false,
             ended: false,
@@ -73,7 +75,7 @@ impl<R: Read> Chunks<R> {
     /// The next run of whole lines; the last one of a file may lack its newline. None: the end.
     pub fn read(&mut self) -> io::Result<Option<Chunk>> {
         loop {
-            let found = lines::cut(&self.buffer, self.limits, self.skipping, self.ended);
+            let found = lines::cut(&self.buffer[..self.filled], self.limits, self.skipping, self.ended);
             self.skipping = found.skipping;
             if found.start < found.end {
                 return Ok(Some(self.hand_on(found)));
@@ -89,14 +91,14 @@ impl<R: Read> Chunks<R> {
 
     fn read_more(&mut self) -> io::Result<()> {
         let capacity = CHUNK_BYTES.max(self.limits.window_bytes());
-        if self.buffer.len() >= capacity {
+        if self.filled >= capacity {
             // All of it is NULs (anything else would have been cut): what a power cut or a truncation left.
-            self.drop_front(self.buffer.len() - self.buffer.len() % self.limits.newline.width());
+            self.drop_front(self.filled - self.filled % self.limits.newline.width());
         }
-        let length = self.buffer.len();
+        // Of a buffer that came back only what was cut off of it.
         self.buffer.resize(capacity, 0);
-        let read = self.reader.read(&mut self.buffer[length..]);
-        self.buffer.truncate(length + read.as_ref().map_or(0, |&more| more));
+        let read = self.reader.read(&mut self.buffer[self.filled..]);
+        self.filled += read.as_ref().map_or(0, |&more| more);
         match read {
             Ok(more) => self.ended = more == 0,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -106,14 +108,17 @@ impl<R: Read> Chunks<R> {
     }
 
     fn drop_front(&mut self, length: usize) {
-        self.buffer.drain(..length);
+        self.buffer.copy_within(length..self.filled, 0);
+        self.filled -= length;
         self.offset += length as u64;
     }
 
     fn hand_on(&mut self, found: Cut) -> Chunk {
         let mut bytes = std::mem::replace(&mut self.buffer, std::mem::take(&mut self.spare));
-        self.buffer.clear();
-        self.buffer.extend_from_slice(&bytes[found.next..]);
+        let rest = &bytes[found.next..self.filled];
+        self.filled = rest.len();
+        self.buffer.resize(self.buffer.len().max(rest.len()), 0);
+        self.buffer[..rest.len()].copy_from_slice(rest);
         bytes.truncate(found.end);
         bytes.drain(..found.start);
         let chunk = Chunk {
