@@ -5,6 +5,7 @@
 //! are known. Anything else is known by its masked message. Golden values in the tests make a change a decision.
 
 mod frames;
+mod pattern;
 mod root;
 
 use super::mask::mask;

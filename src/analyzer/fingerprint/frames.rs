@@ -1,8 +1,8 @@
 //! The frames of a trace that are a program's own: a function with its class or module, nothing that a build changes.
 
+use super::pattern::Pattern;
 use super::{ANY_FRAMES, OWN_FRAMES};
 use crate::record::Language;
-use regex::{Regex, RegexBuilder};
 use std::sync::LazyLock;
 
 /// How the frames of a language look. Groups: `f` function, `p` path of its file (its last part enters the frame where
@@ -66,7 +66,7 @@ static FRAMES: &[Frames] = &[
     },
     Frames {
         language: Language::CSharp,
-        pattern: r"^\s*(?:at|bei|à|en|in|w|在) (?P<f>[\w.<>`+|$\[\],]+?) ?\(",
+        pattern: r"^\s*(?:at|bei|(?u:à)|en|in|w|(?u:在)) (?P<f>[\w.<>`+|$\[\],]+?) ?\(",
         library_functions: &[
             "System.",
             "Microsoft.",
@@ -275,27 +275,25 @@ static FRAMES: &[Frames] = &[
     },
 ];
 
-/// A pattern that is compiled when its language is first met.
-type Lazy = LazyLock<Option<Regex>, Box<dyn FnOnce() -> Option<Regex> + Send>>;
-
-static COMPILED: LazyLock<Vec<Lazy>> = LazyLock::new(|| {
-    let lazy = |frames: &'static Frames| -> Lazy {
-        LazyLock::new(Box::new(|| RegexBuilder::new(frames.pattern).build().ok()))
-    };
-    FRAMES.iter().map(lazy).collect()
-});
+static COMPILED: LazyLock<Vec<Pattern>> =
+    LazyLock::new(|| FRAMES.iter().map(|frames| Pattern::new(frames.pattern)).collect());
 
 /// The own frames of a trace, the one nearest to the throw first; those of any kind where none is known as own.
 pub(super) fn own(text: &str, language: Language) -> Vec<String> {
     let at = FRAMES.iter().position(|frames| frames.language == language);
-    let Some((frames, pattern)) = at.and_then(|at| Some((&FRAMES[at], COMPILED[at].as_ref()?))) else {
+    let Some((frames, pattern)) = at.map(|at| (&FRAMES[at], &COMPILED[at])) else {
         return Vec::new();
     };
     let mut own: Vec<String> = Vec::new();
     let mut any: Vec<String> = Vec::new();
     let mut take = |line: &str| {
-        let Some(found) = pattern.captures(line) else { return };
-        let group = |name| found.name(name).map_or("", |group: regex::Match<'_>| group.as_str());
+        let Some(found) = pattern.of(line).and_then(|pattern| pattern.captures(line.as_bytes())) else {
+            return;
+        };
+        let group = |name| {
+            let group = found.name(name).and_then(|group| line.get(group.range()));
+            group.unwrap_or_default()
+        };
         let (function, path) = (group("f"), group("p"));
         let owner = group("g");
         let library = starts_with_any(function, frames.library_functions)
@@ -350,7 +348,7 @@ fn file_name(path: &str) -> &str {
 
 /// A function without what compilers make up: numbers of lambdas and anonymous classes, proxies, hashes, addresses.
 fn plain_name(function: &str, language: Language) -> String {
-    static MADE_UP: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    static MADE_UP: LazyLock<Pattern> = LazyLock::new(|| {
         let parts = [
             r"\$\$(?:Lambda|Enhancer\w+|FastClass\w+|Spring\w+)[\w$]*(?:/0x[0-9a-f]+)?",
             r"::h[0-9a-f]{16}\b",
@@ -362,17 +360,19 @@ fn plain_name(function: &str, language: Language) -> String {
             r">[bdg]__[\d_|]*(?:\.MoveNext)?",
             r"0x[0-9a-f]+",
         ];
-        RegexBuilder::new(&parts.join("|")).build().ok()
+        Pattern::new(parts.join("|"))
     });
-    let function = match &*MADE_UP {
-        Some(made_up) => made_up.replace_all(function, ""),
-        None => function.into(),
-    };
+    let without = MADE_UP
+        .of(function)
+        .map(|made_up| made_up.replace_all(function.as_bytes(), b""));
+    let function = without.map_or(function.into(), |without| {
+        String::from_utf8_lossy(&without).into_owned()
+    });
     let function = match language {
         // `lambda$run$0` is a part of `run`.
         Language::Java => function.replace("lambda$", ""),
         Language::CSharp => function.replace(['<', '>'], ""),
-        _ => function.into_owned(),
+        _ => function,
     };
     function.trim_end_matches(['.', '+', '$', ':']).to_owned()
 }
@@ -382,8 +382,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_pattern_compiles() {
-        assert!(COMPILED.iter().all(|pattern| pattern.is_some()));
+    fn every_pattern_compiles_in_both_forms() {
+        for pattern in COMPILED.iter() {
+            assert!(pattern.of("a").is_some() && pattern.of("ä").is_some(), "{pattern:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The root of an exception: its type and message, and where in the text its frames begin.
 
+use super::pattern::Pattern;
 use crate::record::Language;
 use regex::{Regex, RegexBuilder};
 use std::sync::LazyLock;
@@ -171,34 +172,28 @@ const ANYWHERE: &str = "ANYWHERE";
 /// `SomeException[message]` of Elasticsearch.
 const ELASTIC: &str = "ELASTIC";
 
-/// A pattern that is compiled when its language is first met.
-type Lazy = LazyLock<Option<Regex>, Box<dyn FnOnce() -> Option<Regex> + Send>>;
-
 struct Compiled {
     heads: &'static Heads,
-    patterns: Vec<Lazy>,
+    patterns: Vec<Pattern>,
 }
 
 static COMPILED: LazyLock<Vec<Compiled>> = LazyLock::new(|| {
     let compiled = |heads: &'static Heads| Compiled {
         heads,
-        patterns: heads.patterns.iter().map(|pattern| lazy(pattern)).collect(),
+        patterns: heads.patterns.iter().map(|pattern| compiled_later(pattern)).collect(),
     };
     HEADS.iter().map(compiled).collect()
 });
 
-fn lazy(pattern: &'static str) -> Lazy {
-    LazyLock::new(Box::new(move || {
-        let pattern = match pattern {
-            HEAD => format!(
-                r#"^(?:Exception in thread ".*" |Unhandled [Ee]xception[.:] |Uncaught )?(?:\(in promise\) )?{TYPE}(?: \[\w+\])?(?:: (?P<m>.*?))?(?: --->.*)?$"#
-            ),
-            ANYWHERE => format!(r"[\s\]:\-(]{TYPE}(?:: (?P<m>.*))?$"),
-            ELASTIC => format!(r"{TYPE}\[(?P<m>.*)\]$"),
-            _ => pattern.to_owned(),
-        };
-        RegexBuilder::new(&pattern).multi_line(true).build().ok()
-    }))
+fn compiled_later(pattern: &'static str) -> Pattern {
+    match pattern {
+        HEAD => Pattern::new(format!(
+            r#"^(?:Exception in thread ".*" |Unhandled [Ee]xception[.:] |Uncaught )?(?:\(in promise\) )?{TYPE}(?: \[\w+\])?(?:: (?P<m>.*?))?(?: --->.*)?$"#
+        )),
+        ANYWHERE => Pattern::new(format!(r"[\s\]:\-(]{TYPE}(?:: (?P<m>.*))?$")),
+        ELASTIC => Pattern::new(format!(r"{TYPE}\[(?P<m>.*)\]$")),
+        _ => Pattern::new(pattern),
+    }
 }
 
 /// The text of a record without colours and kernel stamps.
@@ -224,24 +219,22 @@ pub(super) fn find(text: &str, language: Language) -> Root {
         .filter(|compiled| compiled.heads.languages.contains(&language))
     {
         let heads = compiled.heads;
-        for pattern in compiled.patterns.iter().filter_map(|pattern| pattern.as_ref()) {
+        for pattern in compiled.patterns.iter().filter_map(|pattern| pattern.of(text)) {
             let found = match heads.which {
-                Which::First => pattern.captures(text),
-                Which::Last => pattern.captures_iter(text).last(),
+                Which::First => pattern.captures(text.as_bytes()),
+                Which::Last => pattern.captures_iter(text.as_bytes()).last(),
             };
             let Some(found) = found else { continue };
             let group = |name| {
-                found
-                    .name(name)
-                    .map(|group| group.as_str().trim().to_owned())
-                    .filter(|group| !group.is_empty())
+                let group = text.get(found.name(name)?.range())?.trim();
+                (!group.is_empty()).then(|| group.to_owned())
             };
             return Root {
                 kind: group("t"),
                 message: group("m"),
                 is_generic: heads.is_generic,
                 frames_from: if heads.which == Which::Last && !heads.is_generic {
-                    frames_from(text, found.get(0), language)
+                    frames_from(text, found.get(0).map(|head| head.start()), language)
                 } else {
                     0
                 },
@@ -252,10 +245,11 @@ pub(super) fn find(text: &str, language: Language) -> Root {
 }
 
 /// .NET prints the frames of the innermost exception first; elsewhere they follow the head of the cause.
-fn frames_from(text: &str, head: Option<regex::Match<'_>>, language: Language) -> usize {
+fn frames_from(text: &str, head: Option<usize>, language: Language) -> usize {
     match (language, head) {
         (Language::CSharp, _) | (_, None) => 0,
-        (_, Some(head)) => head.start().min(text.len()),
+        (_, Some(head)) if text.is_char_boundary(head) => head,
+        (_, Some(_)) => 0,
     }
 }
 
@@ -309,4 +303,16 @@ fn verdict(line: &str) -> Option<(String, String)> {
     let own = name.starts_with(char::is_uppercase) && !message.is_empty();
     let dotted = kind.contains('.') && !message.is_empty();
     (shaped && (known || own || dotted)).then(|| (kind.to_owned(), message.trim().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pattern_compiles_in_both_forms() {
+        for pattern in COMPILED.iter().flat_map(|compiled| &compiled.patterns) {
+            assert!(pattern.of("a").is_some() && pattern.of("ä").is_some(), "{pattern:?}");
+        }
+    }
 }

@@ -165,3 +165,20 @@ fn golden_fingerprints() {
         .collect();
     assert_eq!(got, want);
 }
+
+#[test]
+fn letters_of_other_scripts_do_not_change_what_a_trace_is_known_by() {
+    let other = JAVA
+        .replace("card declined", "карта отклонена")
+        .replace("pool exhausted", "连接池已耗尽：请稍后再试");
+    assert_ne!(other, JAVA);
+    assert_eq!(identify(&other).fingerprint, identify(JAVA).fingerprint);
+    let csharp = |place: &str| {
+        format!("Unhandled exception. System.IO.IOException: x\n   {place} Shop.Cart.Pay() in /src/Cart.cs:line 7\n")
+    };
+    assert_eq!(
+        identify(&csharp("à")).fingerprint,
+        identify(&csharp("at")).fingerprint,
+        "the same in French"
+    );
+}
