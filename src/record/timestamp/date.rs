@@ -30,7 +30,7 @@ pub(super) fn from_digit(bytes: &[u8]) -> Option<(Stamp, usize)> {
         }
         (1 | 2, Some(b'/')) => slashed(&mut cursor)?,
         (1 | 2, Some(b'-')) => dashed(&mut cursor)?,
-        (1 | 2, Some(b'.')) => dotted(&mut cursor)?,
+        (1 | 2, Some(b'.')) => numbers(&mut cursor, b'.')?,
         (1 | 2, Some(b' ')) => day_first(&mut cursor, b' ')?,
         _ => return None,
     };
@@ -286,34 +286,15 @@ fn dashed(cursor: &mut Cursor<'_>) -> Option<Day> {
         *cursor = named;
         return Some(day);
     }
-    let first = cursor.small(1, 31)?;
-    cursor.eat(b'-')?;
-    let second = cursor.small(1, 31)?;
-    let mut with_year = *cursor;
-    if with_year.eat(b'-').is_some() {
-        let year = with_year.year()?;
-        *cursor = with_year;
-        return match (first, second) {
-            (_, 1..=12) => Some(Day::Full {
-                year,
-                month: second,
-                day: first,
-            }),
-            _ => day_and_month(year, first, second),
-        };
-    }
-    ((1..=12).contains(&first) && cursor.peek() == Some(b' ')).then_some(Day::NoYear {
-        month: first,
-        day: second,
-    })
+    numbers(cursor, b'-')
 }
 
-/// `23.11.2026`, `11.23 10:00:00`.
-fn dotted(cursor: &mut Cursor<'_>) -> Option<Day> {
+/// `23.11.2026`, `11.23 10:00:00`: day and month in either order with a year behind them, or month and day and a blank.
+fn numbers(cursor: &mut Cursor<'_>, separator: u8) -> Option<Day> {
     let first = cursor.small(1, 31)?;
-    cursor.eat(b'.')?;
+    cursor.eat(separator)?;
     let second = cursor.small(1, 31)?;
-    if cursor.eat(b'.').is_some() {
+    if cursor.eat(separator).is_some() {
         let year = cursor.year()?;
         return match (first, second) {
             (_, 1..=12) => Some(Day::Full {
