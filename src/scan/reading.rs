@@ -156,14 +156,14 @@ impl Reading {
         };
         let generation = known.as_ref().map(|known| known.generation());
         known.into_iter().for_each(|known| self.stream.look_up(known));
-        let lines = memchr::memchr_iter(b'\n', &chunk.bytes).count() as u64;
+        let first_line = self.stream.next_line();
         let mut pass = Pass {
-            lines: lines + u64::from(!chunk.bytes.ends_with(b"\n")),
             end_offset: chunk.end_offset,
             generation,
             ..Pass::default()
         };
         self.drive(&mut pass, |stream, now, sink| stream.feed(chunk.run(), 0, now, sink));
+        pass.lines = self.stream.next_line() - first_line;
         self.chunks.recycle(chunk);
         Ok(Some(pass))
     }
