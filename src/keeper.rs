@@ -116,7 +116,8 @@ pub struct Keeper {
     watching: Watching,
     quiet: Vec<Quiet>,
     own: OwnNews,
-    files: HashMap<FileKey, File>,
+    /// Boxed: the table of ten thousand would hold twice as much, and three times while it grows.
+    files: HashMap<FileKey, Box<File>>,
     /// Rows of files that are closed: they may still be told to be forgotten.
     closed_rows: HashMap<FileKey, i64>,
     /// Bytes lost of files that are closed since the start, by source and reason.

@@ -96,7 +96,7 @@ impl Files {
 
     /// The file was truncated or rewritten in place: this incarnation waits for a copy to turn up, the next one begins.
     pub fn restart(&mut self, key: FileKey, now: Instant) {
-        if self.files.get(&key).is_some_and(Followed::is_archive) {
+        if self.files.get(&key).is_some_and(|file| file.is_archive()) {
             // It is no archive of what it was taken for.
             return self.close(key, Some(lost::UNREADABLE));
         }

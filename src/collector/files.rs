@@ -26,7 +26,7 @@ pub const UNFINISHED_QUIET: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Files {
     pub tracked: Vec<Tracked>,
-    pub files: BTreeMap<FileKey, Followed>,
+    pub files: BTreeMap<FileKey, Box<Followed>>,
     pub by_inode: HashMap<(usize, u64, u64), FileKey>,
     pub by_path: HashMap<(usize, PathBuf), FileKey>,
     /// Files that were renamed, by the name that they had first.
@@ -115,7 +115,7 @@ impl Files {
             self.held.insert(key);
         }
         let is_read = file.read_at.is_some();
-        self.files.insert(key, file);
+        self.files.insert(key, Box::new(file));
         self.note_open(key);
         if !is_read {
             self.enqueue(key);
@@ -277,7 +277,7 @@ impl Files {
         }
         self.held.remove(&key);
         self.forget_turn(file.turn);
-        Some(file)
+        Some(*file)
     }
 
     /// The file whose turn it is; none: nothing to read now, or `Err`: not before so long.

@@ -4,7 +4,7 @@
 //! the last process left may have been renamed meanwhile. An incarnation that ended with unread bytes waits here for a
 //! while before they count as lost.
 
-use super::identity::{self, Match};
+use super::identity::{self, HEAD_BYTES, Match};
 use super::{FileKey, FileState, Resume, Resumed, Row, discover};
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -143,20 +143,16 @@ impl Pasts {
         Some(past)
     }
 
-    /// Those that a file of this inode and name may go on.
-    fn related(&self, inode: u64, path: &Path) -> BTreeSet<u64> {
-        let name = path.file_name().unwrap_or_default();
-        let originals = match name.to_str() {
-            Some(text) => discover::originals(text).into_iter().map(OsString::from).collect(),
-            None => Vec::new(),
-        };
-        let named = originals
-            .iter()
-            .map(OsString::as_os_str)
-            .chain([name])
-            .filter_map(|name| self.by_name.get(name));
-        let numbers = named.chain(self.by_inode.get(&inode)).flatten();
-        numbers.copied().collect()
+    /// Those whose name the file called `name` may have had.
+    fn named<'a>(&'a self, name: &'a OsStr) -> impl Iterator<Item = &'a Past> {
+        let originals = name.to_str().map(discover::originals).unwrap_or_default();
+        let names = originals.into_iter().map(OsString::from).chain([name.to_owned()]);
+        let numbers: BTreeSet<u64> = names
+            .filter_map(|name| self.by_name.get(&name))
+            .flatten()
+            .copied()
+            .collect();
+        numbers.into_iter().filter_map(|number| self.list.get(&number))
     }
 
     /// The incarnation that this file goes on, if any: by inode, then by path, then by name and content.
@@ -167,55 +163,102 @@ impl Pasts {
         file: &File,
         boot: Boot<'_>,
     ) -> io::Result<Option<(Row, Recognised)>> {
-        let stat = rustix::fs::fstat(file)?;
-        let (device, inode) = (stat.st_dev, stat.st_ino);
-        let size = u64::try_from(stat.st_size).unwrap_or(0);
+        let found = Candidate::new(path, file, boot)?;
         let mut best: Option<(u8, Row, Recognised)> = None;
-        let related = self.related(inode, path);
-        let related = related.iter().filter_map(|number| self.list.get(number));
-        for past in related.filter(|past| past.source == source) {
-            let known = &past.state.identity;
-            if known.tail_end == 0 && (past.state.finished || size < past.state.size_seen) {
-                // Nothing was read of it, and what it held is gone: nothing to go on with.
-                continue;
-            }
-            let name = path.file_name().unwrap_or_default();
-            let is_generation = past.names().any(|past| discover::is_generation(name, past));
-            let nearness = if known.ino == inode && known.dev == device {
-                4
-            } else if past.is_of((device, inode), path) {
-                3
-            } else if known.tail_end == 0 {
-                // Nothing was read of it: nothing to go on with in another file.
-                continue;
-            } else if past.path == path {
-                2
-            } else if is_generation {
-                1
-            } else {
-                continue;
-            };
-            let content = known.holds(size, |offset, length| identity::read_at(file, offset, length))?;
-            let recognised = match content {
-                Match::Same => Recognised::Same,
-                Match::Shorter { head_known, .. } if nearness >= 3 && past.may_be_cut(head_known, file, boot)? => {
-                    Recognised::PowerCut
-                }
-                Match::Shorter { is_prefix: true, .. } if nearness == 1 && past.was_truncated_in_place() => {
-                    Recognised::PartialCopy
-                }
-                Match::Shorter { .. } | Match::Differs => continue,
-            };
-            // Of two of the same inode the one that is still being read, and of those the one that was read further.
-            let rank = match recognised {
-                Recognised::Same | Recognised::PowerCut => nearness * 2 + u8::from(!past.state.finished),
-                Recognised::PartialCopy => 0,
-            };
-            if best.is_none_or(|(best, ..)| rank > best) {
-                best = Some((rank, past.row, recognised));
+        for past in self.of_inode(found.inode.1).filter(|past| past.source == source) {
+            found.compare(past, &mut best)?;
+        }
+        // Nothing of another inode comes nearer. There may be ten thousand of one name, one in each directory.
+        if best.is_none_or(|(rank, ..)| rank < RANK_OF_ITSELF) {
+            let head = identity::read_at(file, 0, HEAD_BYTES)?;
+            let others = self.named(found.name).filter(|past| {
+                past.source == source && past.state.identity.ino != found.inode.1 && past.may_begin_with(&head)
+            });
+            for past in others {
+                found.compare(past, &mut best)?;
             }
         }
         Ok(best.map(|(_, row, recognised)| (row, recognised)))
+    }
+}
+
+/// The rank of the very file is at least that, of a file of another inode it is lower.
+const RANK_OF_ITSELF: u8 = 6;
+
+/// A file that may go on what was read before.
+struct Candidate<'a> {
+    path: &'a Path,
+    name: &'a OsStr,
+    file: &'a File,
+    inode: (u64, u64),
+    size: u64,
+    boot: Boot<'a>,
+}
+
+impl<'a> Candidate<'a> {
+    fn new(path: &'a Path, file: &'a File, boot: Boot<'a>) -> io::Result<Self> {
+        let stat = rustix::fs::fstat(file)?;
+        Ok(Self {
+            path,
+            name: path.file_name().unwrap_or_default(),
+            file,
+            inode: (stat.st_dev, stat.st_ino),
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            boot,
+        })
+    }
+
+    /// How near it is to what was read: 4 is the very file.
+    fn nearness_to(&self, past: &Past) -> Option<u8> {
+        let known = &past.state.identity;
+        if (known.dev, known.ino) == self.inode {
+            Some(4)
+        } else if past.is_of(self.inode, self.path) {
+            Some(3)
+        } else if known.tail_end == 0 {
+            // Nothing was read of it: nothing to go on with in another file.
+            None
+        } else if past.path == self.path {
+            Some(2)
+        } else {
+            past.names()
+                .any(|past| discover::is_generation(self.name, past))
+                .then_some(1)
+        }
+    }
+
+    /// Takes `past` for the best if the file goes it on, and nothing nearer was found.
+    fn compare(&self, past: &Past, best: &mut Option<(u8, Row, Recognised)>) -> io::Result<()> {
+        let known = &past.state.identity;
+        if known.tail_end == 0 && (past.state.finished || self.size < past.state.size_seen) {
+            // Nothing was read of it, and what it held is gone: nothing to go on with.
+            return Ok(());
+        }
+        let Some(nearness) = self.nearness_to(past) else {
+            return Ok(());
+        };
+        let content = known.holds(self.size, |offset, length| identity::read_at(self.file, offset, length))?;
+        let recognised = match content {
+            Match::Same => Recognised::Same,
+            Match::Shorter { head_known, .. }
+                if nearness >= 3 && past.may_be_cut(head_known, self.file, self.boot)? =>
+            {
+                Recognised::PowerCut
+            }
+            Match::Shorter { is_prefix: true, .. } if nearness == 1 && past.was_truncated_in_place() => {
+                Recognised::PartialCopy
+            }
+            Match::Shorter { .. } | Match::Differs => return Ok(()),
+        };
+        // Of two of the same inode the one that is still being read, and of those the one that was read further.
+        let rank = match recognised {
+            Recognised::Same | Recognised::PowerCut => nearness * 2 + u8::from(!past.state.finished),
+            Recognised::PartialCopy => 0,
+        };
+        if best.is_none_or(|(best, ..)| rank > best) {
+            *best = Some((rank, past.row, recognised));
+        }
+        Ok(())
     }
 }
 
@@ -257,6 +300,14 @@ impl Past {
     /// No source wanted it: neither ended nor given up.
     pub fn is_set_aside(&self) -> bool {
         self.open.is_some() && self.until.is_none() && !self.state.finished
+    }
+
+    /// Whether a file that begins with `head` may hold what was read; if it is shorter than what is known, it may.
+    fn may_begin_with(&self, head: &[u8]) -> bool {
+        let known = &self.state.identity;
+        let length = known.head_len as usize;
+        let begins_alike = length > head.len() || identity::content_hash(&head[..length]) == known.head_hash;
+        begins_alike || head.iter().all(|byte| *byte == 0)
     }
 
     /// It was seen before it went, but nothing of it was read.

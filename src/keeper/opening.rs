@@ -39,7 +39,7 @@ impl Keeper {
         }
         self.files.insert(
             key,
-            File {
+            Box::new(File {
                 row,
                 checkpoint,
                 source,
@@ -47,7 +47,7 @@ impl Keeper {
                 lag_bytes,
                 unread_since: unread.then(Instant::now),
                 closed: false,
-            },
+            }),
         );
         // What went with the power is known before the first byte is read.
         self.tell_losses(key, &after);

@@ -372,7 +372,7 @@ struct Shed {
 fn write_files(
     connection: &Connection,
     pending: &Pending,
-    files: &HashMap<FileKey, File>,
+    files: &HashMap<FileKey, Box<File>>,
     closed_rows: &HashMap<FileKey, i64>,
 ) -> Result<Vec<(FileKey, i64)>> {
     let mut rows = Vec::new();

@@ -2,7 +2,7 @@
 
 use super::Keeper;
 use crate::collector::FileState;
-use crate::collector::ledger::lost;
+use crate::collector::ledger::{ByReason, lost};
 use crate::metrics::{Minute, STATUSES, Suppressed};
 use crate::record::Level;
 use crate::state::outbox;
@@ -143,7 +143,7 @@ pub struct Alerter {
 
 impl Ledger {
     fn add(&mut self, file: &FileState) {
-        let cut = file.ledger.lost.get(lost::POWER_CUT).copied().unwrap_or(0);
+        let cut = file.ledger.lost.get(lost::POWER_CUT).unwrap_or(0);
         self.seen += file.size_seen;
         self.judged += file.ledger.handed_on;
         self.skipped += file.ledger.skipped_bytes();
@@ -318,8 +318,8 @@ impl Keeper {
     }
 }
 
-pub(super) fn add(sums: &mut BTreeMap<String, u64>, more: &BTreeMap<String, u64>) {
-    for (reason, bytes) in more {
-        *sums.entry(reason.clone()).or_default() += bytes;
+pub(super) fn add(sums: &mut BTreeMap<String, u64>, more: &ByReason) {
+    for (reason, bytes) in more.iter() {
+        *sums.entry(reason.to_owned()).or_default() += bytes;
     }
 }

@@ -120,9 +120,9 @@ impl Keeper {
             metrics.possible_losses.add(possible);
         }
         let before = &before.lost;
-        let lost = |(reason, bytes): (&String, &u64)| {
-            let new = bytes.saturating_sub(before.get(reason).copied().unwrap_or(0));
-            (new > 0).then(|| (reason.clone(), new, *bytes))
+        let lost = |(reason, bytes): (&str, u64)| {
+            let new = bytes.saturating_sub(before.get(reason).unwrap_or(0));
+            (new > 0).then(|| (reason.to_owned(), new, bytes))
         };
         let losses: Vec<_> = state.ledger.lost.iter().filter_map(lost).collect();
         let (source, path) = (

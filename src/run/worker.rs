@@ -101,7 +101,8 @@ impl File {
 /// The files, and which of them is due when.
 #[derive(Debug, Default)]
 struct Files {
-    by_key: HashMap<FileKey, File>,
+    /// Boxed: the table of ten thousand would hold twice as much, and three times while it grows.
+    by_key: HashMap<FileKey, Box<File>>,
     timers: BTreeSet<(u64, FileKey)>,
 }
 
@@ -124,7 +125,7 @@ impl Files {
         Some(done)
     }
 
-    fn remove(&mut self, key: FileKey) -> Option<File> {
+    fn remove(&mut self, key: FileKey) -> Option<Box<File>> {
         let file = self.by_key.remove(&key)?;
         if let Some(due_ms) = file.due_ms {
             self.timers.remove(&(due_ms, key));
@@ -246,7 +247,7 @@ impl Worker {
             due_ms: None,
         };
         self.send(key, &mut file, Vec::new(), None, false)?;
-        files.by_key.insert(key, file);
+        files.by_key.insert(key, Box::new(file));
         Ok(())
     }
 

@@ -132,7 +132,7 @@ fn a_record_that_aborts_is_skipped_and_told_and_nothing_else_is() {
         assert_eq!(host.texts(), lines(&numbers(0..200)), "{stage}");
         assert_eq!(host.lost(), [&*poison], "{stage}");
         let (ledger, length) = (host.ledger(), poison.len() as u64);
-        assert_eq!(ledger.lost.get(lost::POISON), Some(&length));
+        assert_eq!(ledger.lost.get(lost::POISON), Some(length));
         assert_eq!(ledger.handed_on + length, fs::metadata(host.log()).unwrap().len());
         // Over is over.
         fs::write(host.log(), format!("{}{poison}{}", numbers(0..100), numbers(100..201))).unwrap();
