@@ -69,6 +69,12 @@ impl Proof {
         })
     }
 
+    /// How long what was compressed is, and the bytes at its end; none: it is not known yet, or empty.
+    pub fn end(&self) -> Option<(u64, &[u8])> {
+        let length = self.length.filter(|length| *length > 0)?;
+        Some((length, &self.archive.carry))
+    }
+
     /// One step; true: all is known.
     fn step(&mut self) -> io::Result<bool> {
         if self.awaited.is_some() {
@@ -216,7 +222,12 @@ impl Files {
             let parts = parts.map(|tail| (Whose::PartOfPast(past.row, tail.end), *tail));
             parts.chain([(Whose::Past(past.row), known.tail())])
         });
-        Proof::new(reopened(file)?, followed.chain(pasts).collect(), early)
+        // One of a file that grew meanwhile is known by its end.
+        let to_the_end = early
+            || !self
+                .originals_of(suspect.source, &suspect.path, suspect.inode)
+                .is_empty();
+        Proof::new(reopened(file)?, followed.chain(pasts).collect(), to_the_end)
     }
 
     fn judge_proof(&mut self, suspect: &Suspect, file: &File, proof: &Proof, now: Instant) -> Verdict {
@@ -252,6 +263,9 @@ impl Files {
         }
         if !is_ours {
             return Verdict::Gone;
+        }
+        if self.is_of_what_grew(suspect, file, proof) {
+            return Verdict::Known(skipped::ARCHIVE_KNOWN);
         }
         // Seen before the last stop, but nothing of it was read.
         let is_it = |past: &&Past| {

@@ -127,7 +127,9 @@ impl Identity {
         // Of a file that was seen and never read nothing is known: then its inode alone tells.
         if head_len > 0 && size >= u64::from(self.head_len) {
             let head = read(0, head_len)?;
-            if head.len() == head_len && content_hash(&head) != self.head_hash {
+            // A log that is kept small by punching a hole into its beginning: then the tail tells.
+            let is_hole = head.iter().all(|byte| *byte == 0);
+            if head.len() == head_len && content_hash(&head) != self.head_hash && !is_hole {
                 return Ok(Match::Differs);
             }
         }
@@ -304,6 +306,15 @@ mod tests {
         assert!(is_prefix(&long[..long.len() - 3000]));
         assert!(!is_prefix(&format!("{read}{}", "z".repeat(6 * HEAD_BYTES))));
         assert!(known.earlier.len() <= EARLIER_MAX, "{known:?}");
+    }
+
+    #[test]
+    fn file_with_a_hole_at_its_beginning_is_known_by_its_tail() {
+        let text = "a line\n".repeat(1000);
+        let known = identity(text.as_bytes(), text.len());
+        let with_hole = |hole: usize| [&vec![0; hole], &text.as_bytes()[hole..], b"more\n"].concat();
+        assert_eq!(matching(&known, &with_hole(4096)), Match::Same);
+        assert_eq!(matching(&known, &with_hole(7000)), Match::Differs);
     }
 
     #[test]

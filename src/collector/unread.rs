@@ -5,7 +5,7 @@
 //! was killed, take the rest along. So both wait, until the original was read, or is gone: no longer than it has its turn,
 //! and than a last line may take to be finished.
 
-use super::compressed::archive_head;
+use super::compressed::{Proof, archive_head};
 use super::discover;
 use super::files::{Files, UNFINISHED_QUIET};
 use super::identity::{self, HEAD_BYTES};
@@ -106,6 +106,23 @@ impl Files {
         });
         // Of several the one whose length is the nearest.
         may_be_its.max_by_key(|past| past.state.size_seen).map(|past| past.row)
+    }
+
+    /// Whether an archive holds what one of the files that it is called after begins with: it was made while that one went
+    /// on being written (`gzip -c app.log > app.log.gz`).
+    pub fn is_of_what_grew(&mut self, suspect: &Suspect, file: &File, proof: &Proof) -> bool {
+        let Some((length, tail)) = proof.end() else {
+            return false;
+        };
+        let head = archive_head(file).unwrap_or_default();
+        let begins_at = length - tail.len() as u64;
+        let keys = self.originals_of(suspect.source, &suspect.path, suspect.inode);
+        keys.into_iter().any(|key| {
+            let begins_alike = self.begins_alike(key, &head);
+            let open = self.files.get(&key).and_then(|file| file.file());
+            let there = open.and_then(|open| identity::read_at(open, begins_at, tail.len()).ok());
+            begins_alike && there.is_some_and(|there| there == tail)
+        })
     }
 
     /// Whether the archive that is known may hold what was not read of a file that is gone: the last process may have

@@ -86,6 +86,23 @@ fn archives_of_generations_that_begin_alike_are_told_apart() {
 }
 
 #[test]
+fn archive_of_a_file_that_went_on_growing_is_not_read_besides() {
+    for count in [10, 300] {
+        let mut bench = Bench::new("*.log*");
+        bench.append("a.log", &text(&lines(1, count)));
+        bench.start();
+        bench.wait_for(|lines| (lines.len() == count).then_some(()));
+        fs::copy(bench.path("a.log"), bench.path("state/a.log")).unwrap();
+        bench.append("a.log", &text(&lines(count + 1, count + 300)));
+        bench.wait_for(|lines| (lines.len() == count + 300).then_some(()));
+        gzip(&bench, "state/a.log");
+        fs::rename(bench.path("state/a.log.gz"), bench.path("a.log.gz")).unwrap();
+        bench.wait_for_state(|bench| bench.skipped("archive_known") > 0);
+        assert_each_once(&mut bench, lines(1, count + 300));
+    }
+}
+
+#[test]
 fn archive_that_got_the_inode_of_an_older_one_is_read() {
     let mut bench = Bench::new("*.log*");
     bench.append("a.log.1", &text(&lines(1, 300)));
