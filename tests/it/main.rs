@@ -38,5 +38,6 @@ mod state;
 mod status;
 mod supervised;
 mod tiny_model;
+mod watching;
 mod ways;
 mod webhook;

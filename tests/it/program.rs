@@ -113,15 +113,39 @@ impl Home {
 
     /// The same with these variables in its environment.
     pub fn start_with(&self, arguments: &[&str], variables: &[(&str, String)]) -> Program {
+        let mut command = self.command(arguments);
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
+        self.spawn(command)
+    }
+
+    /// The same in namespaces of its own, after `before`, a line of shell that is executed there: `{home}` in it stands for
+    /// the folder. None: this user may not.
+    pub fn start_unshared(&self, arguments: &[&str], namespaces: &[&str], before: &str) -> Option<Program> {
+        let may = |then: &str| {
+            let mut command = Command::new("unshare");
+            let before = before.replace("{home}", &self.folder.path().display().to_string());
+            command.args(namespaces).args(["sh", "-c"]);
+            command.arg(format!("{before} && {then}")).arg("sh");
+            command
+        };
+        let tried = may("true").output();
+        tried.is_ok_and(|tried| tried.status.success()).then(|| {
+            let program = self.command(arguments);
+            let mut command = may("exec \"$@\"");
+            command.arg(program.get_program()).args(program.get_args());
+            command.stdin(Stdio::null());
+            self.spawn(command)
+        })
+    }
+
+    fn spawn(&self, mut command: Command) -> Program {
         let start = self.starts.get() + 1;
         self.starts.set(start);
         let (stdout, stderr) = (
             self.path(&format!("stdout.{start}")),
             self.path(&format!("stderr.{start}")),
         );
-        let child = self
-            .command(arguments)
-            .envs(variables.iter().map(|(name, value)| (name, value)))
+        let child = command
             .stdout(File::create(&stdout).expect("a new file"))
             .stderr(File::create(&stderr).expect("a new file"))
             .spawn()
@@ -171,6 +195,13 @@ impl Program {
                 self.stderr()
             );
         }
+    }
+
+    /// Waits until it has said `text`.
+    #[track_caller]
+    pub fn wait_until_log(&mut self, text: &str) {
+        let stderr = self.stderr.clone();
+        self.wait_until(text, || read_lossily(&stderr).contains(text));
     }
 
     /// Sends it to a program that runs; one that has ended of itself is a failure.
