@@ -58,7 +58,7 @@ pub struct Released {
 pub struct Pending {
     /// Taken from the analyzers since the last commit.
     pub batches: usize,
-    /// Of the alerts in `pushes`.
+    /// Of the alerts in `pushes`, and of examples that will wait for the judge.
     pub bytes: usize,
     pushes: Vec<Push>,
     /// Held rows that a digest among `pushes` tells of.

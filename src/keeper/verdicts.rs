@@ -104,13 +104,14 @@ impl Keeper {
             return;
         };
         let at_ms = now().wall.as_millisecond();
+        self.pending.judge_waits = true;
+        self.pending.bytes += weighed.text.len() + example.len();
         let row = Row {
             unwritten: Some(Box::new((weighed.text.clone(), example))),
             count: weighed.early,
             first_seen_ms: at_ms,
             last_seen_ms: at_ms,
         };
-        self.pending.judge_waits = true;
         self.judging.full = false;
         self.judging.waiting.insert(key.clone(), row);
         self.judging.changed.insert(key);

@@ -90,9 +90,12 @@ pub fn waiting(connection: &Connection) -> Result<Vec<Waiting>> {
 
 /// The oldest that wait, each subject once, with its example.
 pub fn oldest_waiting(connection: &Connection, limit: usize) -> Result<Vec<(u64, String)>> {
+    // Sorted without the examples: of thousands that wait they are many MB, which SQLite would put into a file.
     let mut statement = connection.prepare_cached(
-        "SELECT template_hash, example, MIN(first_seen_ms) AS since FROM unjudged GROUP BY template_hash \
-         ORDER BY since LIMIT ?1",
+        "SELECT template_hash, example FROM
+           (SELECT template_hash, source, MIN(first_seen_ms) AS since FROM unjudged GROUP BY template_hash
+            ORDER BY since LIMIT ?1)
+         JOIN unjudged USING (source, template_hash) ORDER BY since",
     )?;
     let mut rows = statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
     let mut all = Vec::new();
