@@ -15,6 +15,7 @@ use rustix::fs::SeekFrom;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -162,8 +163,8 @@ impl Followed {
 
     /// How many names it has; none where it is not open.
     pub fn links(&self) -> u64 {
-        let stat = self.file().and_then(|open| rustix::fs::fstat(open).ok());
-        stat.map_or(0, |stat| stat.st_nlink)
+        let metadata = self.file().and_then(|open| open.metadata().ok());
+        metadata.map_or(0, |metadata| metadata.nlink())
     }
 
     pub fn is_archive(&self) -> bool {
