@@ -147,6 +147,7 @@ impl Files {
         match std::fs::metadata(path) {
             Ok(metadata) => {
                 let key = self.by_inode.get(&(source, metadata.dev(), metadata.ino())).copied();
+                let key = key.filter(|key| !self.has_lost_its_inode(*key, path));
                 if let Some(old) = known.filter(|old| Some(*old) != key) {
                     // Read first what was there before.
                     self.enqueue(old);
@@ -168,6 +169,25 @@ impl Files {
                 }
             }
         }
+    }
+
+    /// Whether `path` leads to another file under the inode of one that is not open, as a known archive is: what is deleted
+    /// while nobody has it open gives its inode away at once. That one is closed here.
+    fn has_lost_its_inode(&mut self, key: FileKey, path: &Path) -> bool {
+        let Some(file) = self.files.get(&key) else { return false };
+        if !file.is_closed() || !file.state.finished || file.path == path {
+            return false;
+        }
+        let holds = super::origin::open(path).and_then(|open| {
+            let size = open.metadata()?.len();
+            let read = |offset, length| super::identity::read_at(&open, offset, length);
+            file.state.identity.holds(size, read)
+        });
+        let is_other = holds.is_ok_and(|holds| holds != super::identity::Match::Same);
+        if is_other {
+            self.close(key, None);
+        }
+        is_other
     }
 
     /// A followed file was found under `path`.

@@ -103,6 +103,25 @@ fn archive_of_a_file_that_went_on_growing_is_not_read_besides() {
 }
 
 #[test]
+fn file_that_got_the_inode_of_a_known_archive_is_read() {
+    let mut bench = Bench::new("*.log*");
+    bench.append("a.log", &text(&lines(1, 300)));
+    bench.start();
+    bench.wait_for(|lines| (lines.len() == 300).then_some(()));
+    fs::copy(bench.path("a.log"), bench.path("state/a.log.1")).unwrap();
+    gzip(&bench, "state/a.log.1");
+    fs::rename(bench.path("state/a.log.1.gz"), bench.path("a.log.1.gz")).unwrap();
+    bench.wait_for_state(|bench| bench.skipped("archive_known") > 0);
+    // The same inode, as if it had been freed and given to the next file that was born.
+    let archive = fs::File::options().write(true).open(bench.path("a.log.1.gz")).unwrap();
+    fs::rename(bench.path("a.log.1.gz"), bench.path("state/gone")).unwrap();
+    std::io::Write::write_all(&mut &archive, text(&lines(301, 400)).as_bytes()).unwrap();
+    archive.set_len(text(&lines(301, 400)).len() as u64).unwrap();
+    fs::rename(bench.path("state/gone"), bench.path("b.log")).unwrap();
+    assert_each_once(&mut bench, lines(1, 400));
+}
+
+#[test]
 fn archive_that_got_the_inode_of_an_older_one_is_read() {
     let mut bench = Bench::new("*.log*");
     bench.append("a.log.1", &text(&lines(1, 300)));
