@@ -24,7 +24,13 @@ class Post(http.server.BaseHTTPRequestHandler):
     wbufsize = 65536
 
     def do_POST(self):
-        keep(self.rfile.read(int(self.headers["Content-Length"])))
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        if len(body) < length:
+            # Killed while it sent: nobody waits for an answer.
+            self.close_connection = True
+            return
+        keep(body)
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
