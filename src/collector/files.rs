@@ -4,6 +4,7 @@
 //! Promises: each (source, inode) is read once, whatever paths lead to it; reading is fair, one step a file; a file that
 //! was renamed or deleted is read to its end before it is let go.
 
+use super::compressed::{MAGIC_BYTES, begins_like_archive};
 use super::descriptors::OpenFiles;
 use super::discover::Found;
 use super::follow::{Followed, Life, Step};
@@ -178,12 +179,14 @@ impl Files {
         if !file.is_closed() || !file.state.finished || file.path == path {
             return false;
         }
-        let holds = super::origin::open(path).and_then(|open| {
+        let is_other = super::origin::open(path).and_then(|open| {
             let size = open.metadata()?.len();
             let read = |offset, length| super::identity::read_at(&open, offset, length);
-            file.state.identity.holds(size, read)
+            // An archive may be known by what it holds, which its own bytes do not tell.
+            let is_archive = begins_like_archive(&read(0, MAGIC_BYTES)?);
+            Ok(!is_archive && file.state.identity.holds(size, read)? != super::identity::Match::Same)
         });
-        let is_other = holds.is_ok_and(|holds| holds != super::identity::Match::Same);
+        let is_other = is_other.unwrap_or(false);
         if is_other {
             self.close(key, None);
         }
