@@ -121,6 +121,23 @@ fn file_that_got_the_inode_of_a_known_archive_is_read() {
     assert_each_once(&mut bench, lines(1, 400));
 }
 
+/// It is known by what it held, not by its own bytes.
+#[test]
+fn archive_that_was_read_before_a_restart_is_not_read_again_when_it_moves_up() {
+    let mut bench = Bench::new("*.log*");
+    bench.append("a.log.1", &text(&lines(1, 300)));
+    gzip(&bench, "a.log.1");
+    bench.start();
+    bench.wait_for(|lines| (lines.len() == 300).then_some(()));
+    bench.wait_for_state(|bench| bench.rows.values().any(|(.., state)| state.finished));
+    bench.stop();
+    bench.start();
+    // It has been judged by then.
+    bench.expect_nothing_for(Duration::from_secs(3));
+    fs::rename(bench.path("a.log.1.gz"), bench.path("a.log.2.gz")).unwrap();
+    bench.expect_nothing_for(Duration::from_secs(3));
+}
+
 #[test]
 fn archive_that_got_the_inode_of_an_older_one_is_read() {
     let mut bench = Bench::new("*.log*");
