@@ -106,6 +106,7 @@ pub struct Draft {
 }
 
 impl Draft {
+    /// Redacted with the first call.
     pub fn alert(&mut self, redactor: &Redactor) -> &Alert {
         if !std::mem::replace(&mut self.redacted, true) {
             redactor.apply(&mut self.alert);
@@ -118,6 +119,7 @@ impl Draft {
         self.alert
     }
 
+    /// What its group counts; the id and the fingerprint in it hold no text.
     pub fn turn(&self) -> Turn<'_> {
         Turn::from(&self.alert)
     }

@@ -18,6 +18,15 @@ fn text(lines: &[String]) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
+/// Follows a log of which so much has been read.
+fn read_300_lines() -> Bench {
+    let mut bench = Bench::new("*.log*");
+    bench.append("a.log", &text(&lines(1, 300)));
+    bench.start();
+    bench.wait_for(|lines| (lines.len() == 300).then_some(()));
+    bench
+}
+
 /// Writes the archive under a passing name first, as careful rotation programs do; its own name comes at the end.
 fn gzip_slowly(bench: &mut Bench, name: &str) {
     gzip(bench, name);
@@ -29,10 +38,7 @@ fn gzip_slowly(bench: &mut Bench, name: &str) {
 
 #[test]
 fn archive_that_is_written_under_a_passing_name_is_known_by_its_content() {
-    let mut bench = Bench::new("*.log*");
-    bench.append("a.log", &text(&lines(1, 300)));
-    bench.start();
-    bench.wait_for(|lines| (lines.len() == 300).then_some(()));
+    let mut bench = read_300_lines();
     bench.stop();
     bench.append("a.log", "in the archive only\n");
     fs::rename(bench.path("a.log"), bench.path("a.log.1")).unwrap();
@@ -49,10 +55,7 @@ fn archive_that_is_written_under_a_passing_name_is_known_by_its_content() {
 
 #[test]
 fn archive_under_a_passing_name_of_what_is_followed_is_not_read() {
-    let mut bench = Bench::new("*.log*");
-    bench.append("a.log", &text(&lines(1, 300)));
-    bench.start();
-    bench.wait_for(|lines| (lines.len() == 300).then_some(()));
+    let mut bench = read_300_lines();
     fs::rename(bench.path("a.log"), bench.path("a.log.1")).unwrap();
     gzip_slowly(&mut bench, "a.log.1");
     bench.expect_nothing_for(Duration::from_secs(3));
@@ -104,10 +107,7 @@ fn archive_of_a_file_that_went_on_growing_is_not_read_besides() {
 
 #[test]
 fn file_that_got_the_inode_of_a_known_archive_is_read() {
-    let mut bench = Bench::new("*.log*");
-    bench.append("a.log", &text(&lines(1, 300)));
-    bench.start();
-    bench.wait_for(|lines| (lines.len() == 300).then_some(()));
+    let mut bench = read_300_lines();
     fs::copy(bench.path("a.log"), bench.path("state/a.log.1")).unwrap();
     gzip(&bench, "state/a.log.1");
     fs::rename(bench.path("state/a.log.1.gz"), bench.path("a.log.1.gz")).unwrap();
@@ -157,10 +157,7 @@ fn archive_that_got_the_inode_of_an_older_one_is_read() {
 
 #[test]
 fn known_archive_that_got_new_content_is_read() {
-    let mut bench = Bench::new("*.log*");
-    bench.append("a.log", &text(&lines(1, 300)));
-    bench.start();
-    bench.wait_for(|lines| (lines.len() == 300).then_some(()));
+    let mut bench = read_300_lines();
     fs::copy(bench.path("a.log"), bench.path("a.log.1")).unwrap();
     gzip(&bench, "a.log.1");
     bench.wait_for_state(|bench| bench.skipped("archive_known") > 0);
@@ -174,10 +171,7 @@ fn known_archive_that_got_new_content_is_read() {
 
 #[test]
 fn copy_made_while_older_copies_move_up_is_not_read_again() {
-    let mut bench = Bench::new("*.log*");
-    bench.append("a.log", &text(&lines(1, 300)));
-    bench.start();
-    bench.wait_for(|lines| (lines.len() == 300).then_some(()));
+    let mut bench = read_300_lines();
     let mut all = 300;
     for round in 0..3 {
         for older in (1..=round).rev() {
@@ -302,10 +296,7 @@ fn archive_is_told_to_be_known_only_when_its_original_was_read() {
 
 #[test]
 fn known_archive_gives_what_of_its_original_was_not_committed() {
-    let mut bench = Bench::new("*.log*");
-    bench.append("a.log", &text(&lines(1, 300)));
-    bench.start();
-    bench.wait_for(|lines| (lines.len() == 300).then_some(()));
+    let mut bench = read_300_lines();
     bench.stop();
     let before = bench.rows.clone();
     bench.append("a.log", &text(&lines(301, 600)));
