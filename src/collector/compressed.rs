@@ -5,7 +5,7 @@
 //! of what was never seen is read. The comparison takes small steps, as an archive may hold gigabytes.
 
 use super::archive::{self, Compression};
-use super::files::Files;
+use super::files::{Files, seen_as};
 use super::follow::{Archive, Content, Followed};
 use super::identity::{self, HEAD_BYTES, Match, TAIL_BYTES};
 use super::ledger::skipped;
@@ -121,7 +121,7 @@ impl Files {
             None => {
                 let known = self.known_archive(suspect, file);
                 if let Some(row) = known.filter(|_| !self.may_end_a_past(suspect)) {
-                    self.keep_known(row, &suspect.path);
+                    self.keep_known(row, suspect, file);
                     return Verdict::Gone;
                 }
                 if self.has_unread_original(suspect, file, now) {
@@ -248,7 +248,7 @@ impl Files {
         if furthest.is_none_or(|past| past.state.finished)
             && let Some(row) = self.known_archive(suspect, file)
         {
-            self.keep_known(row, &suspect.path);
+            self.keep_known(row, suspect, file);
             return Verdict::Gone;
         }
         if let Some(past) = furthest {
@@ -326,36 +326,27 @@ impl Files {
 
     /// The row of an archive that was read, or known, before the last start.
     fn known_archive(&self, suspect: &Suspect, file: &File) -> Option<Row> {
-        let head = archive_head(file).unwrap_or_default();
-        let stated = gzip_stated_size(file, suspect.size);
         let is_it = |past: &&Past| {
-            let (state, known) = (&past.state, &past.state.identity);
-            let is_candidate = past.source == suspect.source && state.finished && known.tail_len > 0;
-            // Known by its raw bytes, or read and known by what it holds.
-            let raw = || known.holds(suspect.size, |offset, length| identity::read_at(file, offset, length));
-            let length = known.head_len as usize;
-            let read = || {
-                let same_head = length <= head.len() && identity::content_hash(&head[..length]) == known.head_hash;
-                same_head && stated.is_none_or(|stated| stated == state.size_seen as u32)
-            };
-            is_candidate && past.is_of(suspect.inode, &suspect.path) && (matches!(raw(), Ok(Match::Same)) || read())
+            let is_candidate = past.source == suspect.source && past.is_of(suspect.inode, &suspect.path);
+            is_candidate && past.state.finished && is_known_archive(&past.state, file, suspect.size)
         };
         self.pasts.of_inode(suspect.inode.1).find(is_it).map(|past| past.row)
     }
 
     /// An archive that was read, or known, before the last start: its state stays as it is.
-    fn keep_known(&mut self, row: Row, path: &Path) {
+    fn keep_known(&mut self, row: Row, suspect: &Suspect, open: &File) {
         let Some(past) = self.pasts.take(row) else { return };
         let key = self.new_key();
         let mut file = Followed::new(
             key,
             past.source,
-            path.to_owned(),
+            suspect.path.clone(),
             Content::Closed,
             past.resume,
             past.state,
         );
         file.row = row.stored();
+        file.read_at = open.metadata().ok().as_ref().map(seen_as);
         self.out.push_back(Event::Opened(Box::new(
             file.opened(&self.tracked[past.source].source.name),
         )));
@@ -370,6 +361,21 @@ fn decompress(file: File) -> io::Result<Archive> {
         Compression::Gzip | Compression::Zstd => Ok(Archive::new(reader)),
         Compression::None | Compression::Unsupported(_) => Err(io::ErrorKind::InvalidData.into()),
     }
+}
+
+/// Whether this is the archive of which that is the state: known by its raw bytes, or read and known by what it holds.
+pub fn is_known_archive(state: &FileState, file: &File, size: u64) -> bool {
+    let known = &state.identity;
+    if known.tail_len == 0 {
+        return false;
+    }
+    let raw = known.holds(size, |offset, length| identity::read_at(file, offset, length));
+    let holds_it = || {
+        let (head, length) = (archive_head(file).unwrap_or_default(), known.head_len as usize);
+        let same_head = length <= head.len() && identity::content_hash(&head[..length]) == known.head_hash;
+        same_head && gzip_stated_size(file, size).is_none_or(|stated| stated == state.size_seen as u32)
+    };
+    matches!(raw, Ok(Match::Same)) || holds_it()
 }
 
 /// The same file, read from its beginning: what is cloned shares the position.

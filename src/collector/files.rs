@@ -4,7 +4,7 @@
 //! Promises: each (source, inode) is read once, whatever paths lead to it; reading is fair, one step a file; a file that
 //! was renamed or deleted is read to its end before it is let go.
 
-use super::compressed::{MAGIC_BYTES, begins_like_archive};
+use super::compressed::is_known_archive;
 use super::descriptors::OpenFiles;
 use super::discover::Found;
 use super::follow::{Followed, Life, Step};
@@ -148,7 +148,7 @@ impl Files {
         match std::fs::metadata(path) {
             Ok(metadata) => {
                 let key = self.by_inode.get(&(source, metadata.dev(), metadata.ino())).copied();
-                let key = key.filter(|key| !self.has_lost_its_inode(*key, path));
+                let key = key.filter(|key| !self.has_lost_its_inode(*key, path, &metadata));
                 if let Some(old) = known.filter(|old| Some(*old) != key) {
                     // Read first what was there before.
                     self.enqueue(old);
@@ -174,29 +174,28 @@ impl Files {
 
     /// Whether `path` leads to another file under the inode of one that is not open, as a known archive is: what is deleted
     /// while nobody has it open gives its inode away at once. That one is closed here.
-    fn has_lost_its_inode(&mut self, key: FileKey, path: &Path) -> bool {
-        let Some(file) = self.files.get(&key) else { return false };
-        if !file.is_closed() || !file.state.finished || file.path == path {
+    fn has_lost_its_inode(&mut self, key: FileKey, path: &Path, metadata: &Metadata) -> bool {
+        let Some(file) = self.files.get_mut(&key) else {
+            return false;
+        };
+        if !file.is_closed() || !file.state.finished || file.read_at == Some(seen_as(metadata)) {
             return false;
         }
-        let is_other = super::origin::open(path).and_then(|open| {
-            let size = open.metadata()?.len();
-            let read = |offset, length| super::identity::read_at(&open, offset, length);
-            // An archive may be known by what it holds, which its own bytes do not tell.
-            let is_archive = begins_like_archive(&read(0, MAGIC_BYTES)?);
-            Ok(!is_archive && file.state.identity.holds(size, read)? != super::identity::Match::Same)
-        });
-        let is_other = is_other.unwrap_or(false);
-        if is_other {
-            self.close(key, None);
+        let Ok(open) = super::origin::open(path) else {
+            return false;
+        };
+        if is_known_archive(&file.state, &open, metadata.size()) {
+            file.read_at = Some(seen_as(metadata));
+            return false;
         }
-        is_other
+        self.close(key, None);
+        true
     }
 
     /// A followed file was found under `path`.
     fn seen(&mut self, key: FileKey, path: &Path, metadata: &Metadata) {
         let Some(file) = self.files.get_mut(&key) else { return };
-        let changed = file.read_at != Some((metadata.size(), metadata.mtime(), metadata.mtime_nsec() as u32));
+        let changed = file.read_at != Some(seen_as(metadata));
         let leads_here = |path: &Path| {
             std::fs::metadata(path).is_ok_and(|other| (other.dev(), other.ino()) == (metadata.dev(), metadata.ino()))
         };
@@ -389,6 +388,11 @@ impl Files {
             .map(|source| self.tracked[source].wait(now).unwrap_or_default())
             .min()
     }
+}
+
+/// By what it is seen that a file was written to: its size, and when it was modified.
+pub fn seen_as(metadata: &Metadata) -> (u64, i64, u32) {
+    (metadata.size(), metadata.mtime(), metadata.mtime_nsec() as u32)
 }
 
 pub fn name_of(path: &Path) -> OsString {

@@ -5,7 +5,7 @@
 //! [`super::suspects::Suspect`] until it can.
 
 use super::compressed::{MAGIC_BYTES, begins_like_archive, is_readable_archive};
-use super::files::{Files, name_of};
+use super::files::{Files, name_of, seen_as};
 use super::first_look::Seen;
 use super::follow::{Content, Followed};
 use super::identity::{self, HEAD_BYTES};
@@ -174,7 +174,7 @@ impl Files {
             return self.refuse(path, Refusal::Error(error.to_string()));
         }
         if followed.position == size {
-            followed.read_at = Some((size, metadata.mtime(), metadata.mtime_nsec() as u32));
+            followed.read_at = Some(seen_as(metadata));
         }
         log::debug!("{}: new, inode {}, read from {end}", path.display(), inode.1);
         self.out.push_back(Event::Opened(Box::new(followed.opened(&name))));
@@ -240,7 +240,7 @@ impl Files {
             && metadata.size() == file.position
         {
             // What was read was compared just now: nothing to do until something is written.
-            file.read_at = Some((metadata.size(), metadata.mtime(), metadata.mtime_nsec() as u32));
+            file.read_at = Some(seen_as(&metadata));
         }
         if past.open.is_some() {
             let file_state = Box::new(file.state.clone());

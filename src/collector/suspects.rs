@@ -2,7 +2,7 @@
 //! (see `compressed`), a file that took the name of one that was deleted.
 
 use super::compressed::Proof;
-use super::files::Files;
+use super::files::{Files, seen_as};
 use super::follow::{Content, Life};
 use super::identity::{self, HEAD_BYTES, Match, TAIL_BYTES};
 use super::ledger::skipped;
@@ -258,6 +258,7 @@ impl Files {
         };
         // What is known of an archive is its raw bytes: the next start knows it by them.
         let is_archive = suspect.kind == Kind::Archive;
+        let seen = open.metadata().ok().as_ref().map(seen_as);
         let content = Content::File(open);
         let mut file = fresh(key, suspect.source, suspect.path.clone(), content, suspect.inode);
         if file
@@ -270,6 +271,7 @@ impl Files {
         if is_archive {
             file.state.finished = true;
             file.set_content(Content::Closed);
+            file.read_at = seen;
         }
         self.out.push_back(Event::Opened(Box::new(
             file.opened(&self.tracked[suspect.source].source.name),

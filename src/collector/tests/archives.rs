@@ -121,6 +121,27 @@ fn file_that_got_the_inode_of_a_known_archive_is_read() {
     assert_each_once(&mut bench, lines(1, 400));
 }
 
+/// While the program runs, under another name or the same one.
+#[test]
+fn archive_that_got_the_inode_of_a_known_one_is_read_before_the_next_start() {
+    for name in ["b.log.1.gz", "a.log.1.gz"] {
+        let mut bench = read_300_lines();
+        fs::copy(bench.path("a.log"), bench.path("state/a.log.1")).unwrap();
+        gzip(&bench, "state/a.log.1");
+        fs::rename(bench.path("state/a.log.1.gz"), bench.path("a.log.1.gz")).unwrap();
+        bench.wait_for_state(|bench| bench.skipped("archive_known") > 0);
+        bench.append("state/b", &text(&lines(301, 600)));
+        gzip(&bench, "state/b");
+        let archive = fs::File::options().write(true).open(bench.path("a.log.1.gz")).unwrap();
+        fs::rename(bench.path("a.log.1.gz"), bench.path("state/gone")).unwrap();
+        let other = fs::read(bench.path("state/b.gz")).unwrap();
+        std::io::Write::write_all(&mut &archive, &other).unwrap();
+        archive.set_len(other.len() as u64).unwrap();
+        fs::rename(bench.path("state/gone"), bench.path(name)).unwrap();
+        assert_each_once(&mut bench, lines(1, 600));
+    }
+}
+
 /// It is known by what it held, not by its own bytes.
 #[test]
 fn archive_that_was_read_before_a_restart_is_not_read_again_when_it_moves_up() {
