@@ -87,6 +87,28 @@ fn once_reads_what_is_new_since_the_last_time() {
     assert_eq!(alerts(&home).len(), 2, "nothing is new");
 }
 
+/// The threads that it passes through have small stacks.
+#[test]
+fn a_record_of_many_megabytes_is_told() {
+    let home = Home::new();
+    home.configure(&ARCHIVE.replace("read_from", "max_record: 16MiB, read_from"));
+    append(&home, &format!("ERROR {}\nERROR second\n", "x ".repeat(6 << 20)));
+    let output = home.output(&["run", "--once"]);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let told = alerts(&home);
+    assert_eq!(told.len(), 2);
+    assert!(
+        told[0].starts_with("ERROR x x ") && told[1] == "ERROR second",
+        "{}",
+        told[1]
+    );
+}
+
 #[test]
 fn a_line_begun_before_a_stop_is_whole_after_the_next_start() {
     let home = Home::new();
