@@ -7,6 +7,7 @@
 use super::keys;
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use core::ops::Range;
+use std::sync::OnceLock;
 
 /// Whether what stands around a needle is worth the run of its pattern: the text, where the needle stands in it (whatever
 /// its case), and the needle as it is written.
@@ -20,7 +21,8 @@ const KEY_MARKS: [&str; 2] = ["-----BEGIN ", "Private-Lines:"];
 
 #[derive(Debug, Clone)]
 pub struct Prefilter {
-    words: AhoCorasick,
+    /// A quarter of a MiB, made for the first text: on most hosts hours pass without an alert.
+    words: OnceLock<AhoCorasick>,
     /// Each word, and what it is for.
     searches: Vec<(&'static str, Search)>,
 }
@@ -62,21 +64,27 @@ impl Prefilter {
             searches.extend(stems.map(|stem| (*stem, Search::Stem)));
             searches.extend(KEY_MARKS.map(|mark| (mark, Search::KeyMark)));
         }
-        let begin = |(word, _): &(&'static str, Search)| &word.as_bytes()[..word.len().min(WORD_BYTES)];
-        let words = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(searches.iter().map(begin));
         Self {
-            words: words.expect("some hundred words make an automaton"),
+            words: OnceLock::new(),
             searches,
         }
+    }
+
+    fn words(&self) -> &AhoCorasick {
+        let begin = |(word, _): &(&'static str, Search)| &word.as_bytes()[..word.len().min(WORD_BYTES)];
+        self.words.get_or_init(|| {
+            let words = AhoCorasick::builder()
+                .ascii_case_insensitive(true)
+                .kind(Some(AhoCorasickKind::DFA))
+                .build(self.searches.iter().map(begin));
+            words.expect("some hundred words make an automaton")
+        })
     }
 
     pub fn read(&self, text: &str) -> Clues {
         let bytes = text.as_bytes();
         let mut clues = Clues::default();
-        for begin in self.words.find_overlapping_iter(text) {
+        for begin in self.words().find_overlapping_iter(text) {
             let (word, search) = self.searches[begin.pattern().as_usize()];
             let range = begin.start()..begin.start() + word.len();
             if !bytes
