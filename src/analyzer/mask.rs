@@ -61,8 +61,7 @@ fn fold(state: u64, word: u64) -> u64 {
 fn fold_bytes(state: u64, bytes: &[u8]) -> u64 {
     let length = bytes.len() as u64;
     let Some(last) = bytes.last_chunk::<8>() else {
-        let word = bytes.iter().fold(length, |word, byte| word << 8 | u64::from(*byte));
-        return fold(state, word);
+        return fold(state, short_word(bytes) ^ length << 56);
     };
     let (words, _) = bytes.as_chunks::<8>();
     let state = words
@@ -71,51 +70,21 @@ fn fold_bytes(state: u64, bytes: &[u8]) -> u64 {
     fold(fold(state, u64::from_le_bytes(*last)), length)
 }
 
+/// Up to seven bytes as a number, without a loop: two halves that may overlap.
+fn short_word(bytes: &[u8]) -> u64 {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        return u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 24;
+    }
+    match *bytes {
+        [] => 0,
+        [one] => u64::from(one),
+        [first, .., last] => u64::from(first) | u64::from(bytes[1]) << 8 | u64::from(last) << 16,
+    }
+}
+
 enum Piece<'a> {
     Text(&'a [u8]),
     Hole(&'static str),
-}
-
-/// What a byte is to a token.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Break,
-    Letter,
-    Digit,
-    /// Joins parts of a token where a letter or digit follows: `. - : / @ + % \ # $ _`.
-    Joiner,
-    Quote,
-}
-
-const CLASSES: [Class; 256] = {
-    let mut classes = [Class::Break; 256];
-    let mut byte = 0usize;
-    while byte < 256 {
-        classes[byte] = match byte as u8 {
-            b'0'..=b'9' => Class::Digit,
-            b'a'..=b'z' | b'A'..=b'Z' | 0x80..=0xFF => Class::Letter,
-            b'.' | b'-' | b':' | b'/' | b'@' | b'+' | b'%' | b'\\' | b'#' | b'$' | b'_' | b'~' => Class::Joiner,
-            b'"' | b'\'' | b'`' => Class::Quote,
-            _ => Class::Break,
-        };
-        byte += 1;
-    }
-    classes
-};
-
-/// Bytes at which something may have to be masked.
-const STOPS: [bool; 256] = {
-    let mut stops = [false; 256];
-    let mut byte = 0usize;
-    while byte < 256 {
-        stops[byte] = matches!(CLASSES[byte], Class::Digit | Class::Joiner | Class::Quote);
-        byte += 1;
-    }
-    stops
-};
-
-fn class(byte: u8) -> Class {
-    CLASSES[usize::from(byte)]
 }
 
 fn scan(text: &[u8], mut emit: impl FnMut(Piece<'_>)) {
@@ -123,10 +92,10 @@ fn scan(text: &[u8], mut emit: impl FnMut(Piece<'_>)) {
     // Literal text that is not handed on yet begins here.
     let mut literal = 0;
     let mut at = 0;
-    // Most bytes are letters of words in which nothing varies: they are passed in a loop of one look-up each.
-    while let Some(stop) = text[at..].iter().position(|byte| STOPS[usize::from(*byte)]) {
+    // Most bytes are those of words in which nothing varies: they are passed in a loop of one look-up each.
+    while let Some(stop) = text[at..].iter().position(|byte| Kinds::of(*byte).any(STOPS)) {
         let stop = at + stop;
-        if class(text[stop]) == Class::Quote {
+        if Kinds::of(text[stop]).any(Kinds::QUOTE) {
             at = match closing_quote(text, stop) {
                 Some(end) => {
                     emit(Piece::Text(&text[literal..stop]));
@@ -138,21 +107,66 @@ fn scan(text: &[u8], mut emit: impl FnMut(Piece<'_>)) {
             };
             continue;
         }
-        // The token that the digit or joiner belongs to begins behind the last break.
-        let letters = text[at..stop]
-            .iter()
-            .rev()
-            .take_while(|byte| class(**byte) == Class::Letter);
-        let start = stop - letters.count();
-        let token = token_end(text, start);
-        at = token.end;
-        if token.varies {
-            emit(Piece::Text(&text[literal..start]));
-            literal = mask_token(text, start..token.end, token.kinds, &mut emit);
-            at = literal;
+        let (token, kinds) = token_around(text, literal, stop);
+        if !varies(text, token.clone(), kinds) {
+            at = token.end.max(stop + 1);
+            continue;
         }
+        emit(Piece::Text(&text[literal..token.start]));
+        literal = mask_token(text, token, kinds, &mut emit);
+        at = literal;
     }
     emit(Piece::Text(&text[literal..]));
+}
+
+/// Without these nothing of a token varies.
+const VARYING: Kinds = Kinds::DIGIT.and(Kinds::AT).and(Kinds::SLASH).and(Kinds::BACKSLASH);
+
+/// Where something may have to be masked.
+const STOPS: Kinds = VARYING.and(Kinds::QUOTE);
+
+/// The token of which `stop` is the first byte that varies, no farther back than `floor`: letters, digits, and joiners in
+/// front of one of them.
+fn token_around(text: &[u8], floor: usize, stop: usize) -> (Range<usize>, Kinds) {
+    let mut kinds = Kinds::default();
+    let mut start = stop;
+    while start > floor && !Kinds::of(text[start - 1]).any(BETWEEN_TOKENS) {
+        start -= 1;
+        kinds = kinds.and(Kinds::of(text[start]));
+    }
+    let mut end = stop;
+    while let Some(byte) = text.get(end) {
+        let kind = Kinds::of(*byte);
+        if kind.any(BETWEEN_TOKENS) {
+            break;
+        }
+        if kind.any(Kinds::JOINER) {
+            let next = text.get(end + 1).map_or(Kinds::BREAK, |next| Kinds::of(*next));
+            if next.any(BETWEEN_TOKENS) {
+                break;
+            }
+        }
+        kinds = kinds.and(kind);
+        end += 1;
+    }
+    (start..end, kinds)
+}
+
+const BETWEEN_TOKENS: Kinds = Kinds::BREAK.and(Kinds::QUOTE);
+
+/// Whether a token has to be looked at: for a number, an address, a path. The joiner behind it counts too.
+fn varies(text: &[u8], range: Range<usize>, kinds: Kinds) -> bool {
+    if kinds.any(Kinds::DIGIT.and(Kinds::AT)) {
+        return true;
+    }
+    if range.is_empty() {
+        return false;
+    }
+    let with_joiner = &text[range.start..text.len().min(range.end + 1)];
+    let is_slash = |byte: &&u8| matches!(byte, b'/' | b'\\');
+    let slashes = with_joiner.iter().filter(is_slash).count();
+    let rooted = text[range.start] == b'/' && range.len() > 1;
+    slashes > 1 || (slashes == 1 && rooted) || with_joiner.last() == Some(&b'@')
 }
 
 /// The first bytes, up to the border of a character.
@@ -170,7 +184,7 @@ fn head(text: &[u8]) -> &[u8] {
 /// Where a quoted value ends; none where the quote is an apostrophe, or nothing closes it.
 fn closing_quote(text: &[u8], at: usize) -> Option<usize> {
     let quote = text[at];
-    if quote == b'\'' && at > 0 && class(text[at - 1]) == Class::Letter {
+    if quote == b'\'' && at > 0 && Kinds::of(text[at - 1]).any(Kinds::LETTERS) {
         return None;
     }
     // Ruby and GNU open with a backquote and close with a quote.
@@ -178,49 +192,16 @@ fn closing_quote(text: &[u8], at: usize) -> Option<usize> {
     let mut from = at + 1;
     while let Some(end) = memchr::memchr3(quote, other, b'\\', text.get(from..)?) {
         let end = from + end;
-        let inside_word = text[end] == b'\'' && text.get(end + 1).is_some_and(|next| class(*next) == Class::Letter);
+        let inside_word = text[end] == b'\''
+            && text
+                .get(end + 1)
+                .is_some_and(|next| Kinds::of(*next).any(Kinds::LETTERS));
         if text[end] != b'\\' && !inside_word {
             return Some(end);
         }
         from = end + 1 + usize::from(text[end] == b'\\');
     }
     None
-}
-
-struct Token {
-    end: usize,
-    kinds: Kinds,
-    /// It holds something that may have to be masked.
-    varies: bool,
-}
-
-fn token_end(text: &[u8], start: usize) -> Token {
-    let mut end = start;
-    let mut kinds = Kinds::default();
-    let (mut slashes, mut at_sign) = (0, false);
-    while end < text.len() {
-        match class(text[end]) {
-            Class::Letter | Class::Digit => {}
-            Class::Joiner => {
-                slashes += u32::from(matches!(text[end], b'/' | b'\\'));
-                at_sign |= text[end] == b'@';
-                let opens_path = end == start && matches!(text[end], b'/' | b'~' | b'.');
-                let next = text.get(end + 1).map_or(Class::Break, |next| class(*next));
-                if matches!(next, Class::Break | Class::Quote) && !(opens_path && slashes > 1) {
-                    break;
-                }
-            }
-            Class::Break | Class::Quote => break,
-        }
-        kinds = kinds.and(Kinds::of(text[end]));
-        end += 1;
-    }
-    let path = slashes > 1 || (slashes == 1 && text[start] == b'/' && end > start + 1);
-    Token {
-        end: end.max(start + 1),
-        kinds,
-        varies: path || at_sign || kinds.any(Kinds::DIGIT),
-    }
 }
 
 /// Masks the token at `range`; returns where literal text goes on.
@@ -269,41 +250,57 @@ fn url_end(text: &[u8], from: usize, token_end: usize) -> usize {
 
 /// Masks the numbers, hex runs and ids between the joiners of a token.
 fn mask_parts(text: &[u8], range: Range<usize>, emit: &mut impl FnMut(Piece<'_>)) -> usize {
+    let mut literal = range.start;
     let mut at = range.start;
-    let mut literal = at;
     while at < range.end {
-        if class(text[at]) == Class::Joiner {
+        let start = at;
+        let mut kinds = Kinds::default();
+        while at < range.end && !Kinds::of(text[at]).any(Kinds::JOINER) {
+            kinds = kinds.and(Kinds::of(text[at]));
             at += 1;
-            continue;
         }
-        let mut end = at;
-        while end < range.end && class(text[end]) != Class::Joiner {
-            end += 1;
-        }
-        let part = &text[at..end];
-        if let Some(name) = whole_part(part, kinds(part)) {
-            emit(Piece::Text(&text[literal..at]));
-            emit(Piece::Hole(name));
-            literal = end;
-            at = end;
-            continue;
-        }
-        while at < end {
-            if class(text[at]) != Class::Digit {
-                at += 1;
-                continue;
+        if kinds.any(Kinds::DIGIT) {
+            let part = start..at;
+            if let Some(name) = whole_part(&text[part.clone()], kinds) {
+                emit(Piece::Text(&text[literal..start]));
+                emit(Piece::Hole(name));
+                literal = at;
+            } else {
+                literal = mask_numbers(text, part, &range, literal, emit);
+                at = at.max(literal);
             }
-            let sign =
-                at > literal && text[at - 1] == b'-' && (at - 1 == range.start || class(text[at - 2]) == Class::Joiner);
-            emit(Piece::Text(&text[literal..at - usize::from(sign)]));
-            emit(Piece::Hole("<num>"));
-            at = number_end(text, at, range.end);
-            literal = at;
+        } else {
+            at += 1;
         }
-        at = at.max(end);
     }
     emit(Piece::Text(&text[literal..range.end]));
     range.end
+}
+
+/// Masks the numbers of one part of the token at `range`, each with its sign and its decimals, which may stand in the
+/// next part. `literal`: where text begins that is not handed on yet; returns where it does from here on.
+fn mask_numbers(
+    text: &[u8],
+    part: Range<usize>,
+    range: &Range<usize>,
+    mut literal: usize,
+    emit: &mut impl FnMut(Piece<'_>),
+) -> usize {
+    let mut at = part.start;
+    while at < part.end {
+        if !text[at].is_ascii_digit() {
+            at += 1;
+            continue;
+        }
+        let sign = at > literal
+            && text[at - 1] == b'-'
+            && (at - 1 == range.start || Kinds::of(text[at - 2]).any(Kinds::JOINER));
+        emit(Piece::Text(&text[literal..at - usize::from(sign)]));
+        emit(Piece::Hole("<num>"));
+        at = number_end(text, at, range.end);
+        literal = at;
+    }
+    literal
 }
 
 #[cfg(test)]

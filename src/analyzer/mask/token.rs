@@ -23,8 +23,17 @@ impl Kinds {
     pub const AT: Self = Self(1 << 9);
     pub const PLUS: Self = Self(1 << 10);
     pub const PERCENT: Self = Self(1 << 11);
-    /// All else: other joiners, bytes beyond ASCII.
-    pub const OTHER: Self = Self(1 << 12);
+    /// Bytes beyond ASCII: letters, as far as a mask is concerned.
+    pub const BEYOND: Self = Self(1 << 12);
+    /// Joiners that have no meaning of their own.
+    pub const SIGN: Self = Self(1 << 13);
+    pub const QUOTE: Self = Self(1 << 14);
+    /// All else: blanks, brackets, control characters, what stands between tokens.
+    pub const BREAK: Self = Self(1 << 15);
+
+    pub const LETTERS: Self = Self::HEX.and(Self::STAMP).and(Self::LETTER).and(Self::BEYOND);
+    /// Join parts of a token where a letter or digit follows: `. - : / @ + % \ # $ _ ~`.
+    pub const JOINER: Self = Self(0b10_1111_1111_0000);
 
     pub fn of(byte: u8) -> Self {
         KINDS[usize::from(byte)]
@@ -44,7 +53,10 @@ impl Kinds {
             b'@' => Self::AT,
             b'+' => Self::PLUS,
             b'%' => Self::PERCENT,
-            _ => Self::OTHER,
+            b'#' | b'$' | b'_' | b'~' => Self::SIGN,
+            b'"' | b'\'' | b'`' => Self::QUOTE,
+            0x80.. => Self::BEYOND,
+            _ => Self::BREAK,
         }
     }
 
@@ -63,7 +75,7 @@ impl Kinds {
 }
 
 const KINDS: [Kinds; 256] = {
-    let mut kinds = [Kinds::OTHER; 256];
+    let mut kinds = [Kinds::BREAK; 256];
     let mut byte = 0usize;
     while byte < 256 {
         kinds[byte] = Kinds::found(byte as u8);
@@ -92,7 +104,9 @@ pub(super) fn kinds(token: &[u8]) -> Kinds {
 
 /// What a whole token is, if it is one thing.
 pub(super) fn whole(token: &[u8], kinds: Kinds) -> Option<&'static str> {
-    let first = token.first()?;
+    if !kinds.any(Kinds::JOINER) {
+        return single(token, kinds);
+    }
     if kinds.only(HEX_DIGITS.and(Kinds::DASH)) && is_uuid(token) {
         return Some("<uuid>");
     }
@@ -112,7 +126,13 @@ pub(super) fn whole(token: &[u8], kinds: Kinds) -> Option<&'static str> {
     if kinds.any(Kinds::SLASH.and(Kinds::BACKSLASH)) && is_path(token) {
         return Some("<path>");
     }
-    if first.is_ascii_digit() && is_duration(token) {
+    single(token, kinds)
+}
+
+/// What needs no joiner.
+fn single(token: &[u8], kinds: Kinds) -> Option<&'static str> {
+    let ends_as_unit = matches!(token, [b'0'..=b'9', .., b's' | b'm' | b'h' | b'd' | b'c' | b'n']);
+    if ends_as_unit && is_duration(token) {
         return Some("<dur>");
     }
     whole_part(token, kinds)
@@ -123,7 +143,7 @@ pub(super) fn whole_part(part: &[u8], kinds: Kinds) -> Option<&'static str> {
     if !kinds.only(ALPHANUMERIC) {
         return None;
     }
-    if is_hex(part) {
+    if is_hex(part, kinds) {
         return Some("<hex>");
     }
     is_id(part).then_some("<id>")
@@ -170,10 +190,10 @@ fn is_mac(token: &[u8]) -> bool {
         })
 }
 
-/// Dates and clock times: digits between `- : . / T Z +`, with two dashes or slashes or a colon between digits.
+/// Dates and clock times: digits between `- : . / T Z +`, with two dashes or slashes or a colon between digits. No other
+/// kinds of bytes are in it.
 fn is_time(token: &[u8]) -> bool {
-    let shaped = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'-' | b':' | b'.' | b'/' | b'T' | b'Z' | b'+');
-    if token.len() < 5 || !token[0].is_ascii_digit() || !token.iter().all(shaped) {
+    if token.len() < 5 || !token[0].is_ascii_digit() {
         return false;
     }
     let (mut colons, mut dashes, mut run, mut longest) = (0, 0, 0, 0);
@@ -234,21 +254,24 @@ fn is_path(token: &[u8]) -> bool {
             && !token[2.min(token.len())..].contains(&b':'))
 }
 
-const UNITS: [&[u8]; 13] = [
-    b"ns",
-    b"us",
-    "µs".as_bytes(),
-    "μs".as_bytes(),
-    b"ms",
-    b"s",
-    b"sec",
-    b"secs",
-    b"m",
-    b"min",
-    b"mins",
-    b"h",
-    b"d",
-];
+fn is_unit(text: &[u8]) -> bool {
+    matches!(
+        text,
+        b"ns"
+            | b"us"
+            | b"\xC2\xB5s"
+            | b"\xCE\xBCs"
+            | b"ms"
+            | b"s"
+            | b"sec"
+            | b"secs"
+            | b"m"
+            | b"min"
+            | b"mins"
+            | b"h"
+            | b"d"
+    )
+}
 
 /// Numbers, each with its unit of time: `30s`, `1.5h`, `47s730ms`.
 fn is_duration(token: &[u8]) -> bool {
@@ -256,7 +279,7 @@ fn is_duration(token: &[u8]) -> bool {
     while rest.first().is_some_and(u8::is_ascii_digit) {
         let unit = &rest[number_end(rest, 0, rest.len())..];
         let unit_end = unit.iter().position(u8::is_ascii_digit).unwrap_or(unit.len());
-        if !UNITS.contains(&&unit[..unit_end]) {
+        if !is_unit(&unit[..unit_end]) {
             return false;
         }
         rest = &unit[unit_end..];
@@ -267,19 +290,16 @@ fn is_duration(token: &[u8]) -> bool {
     false
 }
 
-fn is_hex(token: &[u8]) -> bool {
-    if let Some(digits) = token.strip_prefix(b"0x").or_else(|| token.strip_prefix(b"0X")) {
+fn is_hex(token: &[u8], kinds: Kinds) -> bool {
+    if let [b'0', b'x' | b'X', digits @ ..] = token {
         return !digits.is_empty() && digits.iter().all(u8::is_ascii_hexdigit);
     }
-    token.len() >= 8
-        && token.iter().all(u8::is_ascii_hexdigit)
-        && token.iter().any(u8::is_ascii_digit)
-        && !token.iter().all(u8::is_ascii_digit)
+    token.len() >= 8 && kinds.only(HEX_DIGITS) && kinds.any(Kinds::HEX) && kinds.any(Kinds::DIGIT)
 }
 
 /// Letters and digits that change places three times: nobody's word.
 fn is_id(token: &[u8]) -> bool {
-    if token.len() < 8 || !token.iter().all(u8::is_ascii_alphanumeric) {
+    if token.len() < 8 {
         return false;
     }
     let turns = token
