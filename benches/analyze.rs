@@ -197,7 +197,7 @@ fn alert() -> Alert {
 fn commits_alerts(bencher: Bencher, count: usize) {
     let directory = tempfile::tempdir().expect("a directory");
     let (mut state, _) = State::open(directory.path()).expect("a state");
-    let entry = outbox::Entry::of(&alert()).expect("JSON");
+    let entry = outbox::Entry::of(&alert());
     bencher.counter(ItemsCount::new(count)).bench_local(move || {
         let push = |connection: &rusqlite::Connection| {
             let payloads = outbox::Payloads::default;

@@ -54,9 +54,9 @@ pub(super) fn entry(delivery: &Delivery, format: TextFormat, wording: &Wording) 
     match format {
         TextFormat::Text => render::console(alert, wording).into_bytes(),
         TextFormat::Json => {
-            let mut line = json(alert);
-            line.push(b'\n');
-            line
+            let mut line = alert.to_json();
+            line.push('\n');
+            line.into_bytes()
         }
         TextFormat::Raw => {
             let mut text = alert.text.as_deref().unwrap_or(&alert.title).as_bytes().to_vec();
@@ -64,9 +64,4 @@ pub(super) fn entry(delivery: &Delivery, format: TextFormat, wording: &Wording) 
             text
         }
     }
-}
-
-/// The alert as the contract's JSON, on one line.
-pub(super) fn json(alert: &crate::alert::Alert) -> Vec<u8> {
-    serde_json::to_vec(alert).expect("an alert has only string keys, and no type that fails to serialise")
 }

@@ -264,7 +264,7 @@ impl Keeper {
         );
         let mut alert = digest.message(&self.composer, &name, why, now.wall);
         alert.labels = self.host_labels();
-        let entry = outbox::Entry::of(&alert)?;
+        let entry = outbox::Entry::of(&alert);
         let queue = &mut self.queues[index];
         queue.bytes = queue.bytes.saturating_sub(bytes) + entry.payload.len() as u64;
         self.metrics.alerts(alert.status, alert.severity).add(1);

@@ -279,10 +279,7 @@ impl Keeper {
 
     /// Queues an alert for those that are chosen, whatever they hold back.
     fn push_to(&mut self, alert: &Alert, chosen: &dyn Fn(&alerter::Settings) -> bool) {
-        let entry = match outbox::Entry::of(alert) {
-            Ok(entry) => entry,
-            Err(error) => return log::error!("{error:#}"),
-        };
+        let entry = outbox::Entry::of(alert);
         self.note_said(alert);
         for index in 0..self.queues.len() {
             if chosen(&self.queues[index].settings) {

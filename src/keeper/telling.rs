@@ -236,12 +236,7 @@ impl Keeper {
             if !wanted {
                 continue;
             }
-            if entry.is_none() {
-                entry = outbox::Entry::of(alert)
-                    .inspect_err(|error| log::error!("{error:#}"))
-                    .ok();
-            }
-            let Some(entry) = entry.clone() else { return };
+            let entry = entry.get_or_insert_with(|| outbox::Entry::of(alert)).clone();
             match self.hold_reason(index, alert) {
                 Some(why) => self.hold_back(index, entry, why),
                 None => {

@@ -152,7 +152,7 @@ impl Keeper {
         if fields > EXAMPLE_MAX_BYTES {
             alert.fields.clear();
         }
-        serde_json::to_string(&alert).ok()
+        Some(alert.to_json())
     }
 
     /// More records: of what waits, and of what was judged.

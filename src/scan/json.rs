@@ -11,7 +11,9 @@ const NOT_OF_RECORDS: [&str; 5] = ["id", "status", "reason", "count", "context"]
 /// # Errors
 /// Those of `out`.
 pub fn write(out: &mut impl Write, alert: &Alert) -> io::Result<()> {
-    line(out, alert)
+    let mut line = alert.to_json();
+    line.push('\n');
+    out.write_all(line.as_bytes())
 }
 
 /// With `--all`: an exceptional record among all others.

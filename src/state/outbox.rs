@@ -10,7 +10,7 @@ use crate::alerter::courier::Outbox;
 use crate::keeper::{Mark, Outcome};
 use crate::record::Level;
 use crate::state::history;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rusqlite::{Connection, params};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,15 +30,14 @@ pub struct Entry {
 }
 
 impl Entry {
-    pub fn of(alert: &Alert) -> Result<Self> {
-        let payload = serde_json::to_string(alert).context("an alert as JSON")?.into();
-        Ok(Self {
+    pub fn of(alert: &Alert) -> Self {
+        Self {
             alert_id: alert.id.clone(),
             fingerprint: alert.fingerprint.clone(),
             severity: alert.severity,
-            payload,
+            payload: alert.to_json().into(),
             alert: Arc::new(alert.clone()),
-        })
+        }
     }
 }
 

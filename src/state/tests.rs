@@ -290,7 +290,7 @@ fn a_delivery_of_an_older_schema_survives_damage_by_the_backup() {
 fn what_several_alerters_are_told_is_written_once_and_goes_with_the_last_delivery() {
     let dir = tempfile::tempdir().unwrap();
     let (mut state, _) = State::open(dir.path()).unwrap();
-    let entry = Entry::of(&crate::sample::alert()).unwrap();
+    let entry = Entry::of(&crate::sample::alert());
     let seqs: Vec<i64> = state
         .commit(Durability::Full, |c| {
             let mut payloads = Payloads::default();

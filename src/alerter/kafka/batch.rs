@@ -44,7 +44,7 @@ pub(super) fn record(key: Option<Vec<u8>>, alert: &Alert) -> Record {
         // is older than their retention.
         timestamp: jiff::Timestamp::now().as_millisecond(),
         key: key.map(Bytes::from),
-        value: Some(Bytes::from(crate::alerter::console::json(alert))),
+        value: Some(Bytes::from(alert.to_json())),
         headers: Default::default(),
     }
 }

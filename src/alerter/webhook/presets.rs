@@ -65,7 +65,7 @@ pub(super) fn request(url: &str, alert: &Alert, context: &Context<'_>) -> Result
         context: *context,
     };
     let body = match &context.settings.preset {
-        Preset::Generic => return Ok((url.to_owned(), crate::alerter::console::json(alert))),
+        Preset::Generic => return Ok((url.to_owned(), alert.to_json().into_bytes())),
         Preset::Alertmanager => alertmanager::body(&[alert], context.wording, context.now),
         Preset::Slack => slack::body(&chat),
         Preset::Teams => teams::body(&chat),
