@@ -1,6 +1,7 @@
 //! The lines around a record, cut out of its chunk and of the tail of what came before. They are context: what of them
 //! has left the window is missing, nothing waits for it here.
 
+use crate::record::lossy;
 use std::collections::VecDeque;
 
 /// What is kept of the bytes before a chunk, so that context can be cut out of it.
@@ -65,18 +66,31 @@ impl<'a> Window<'a> {
 }
 
 fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    bytes.split_inclusive(|&byte| byte == b'\n')
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+        let (line, behind) = rest.split_at_checked(end).filter(|(line, _)| !line.is_empty())?;
+        rest = behind;
+        Some(line)
+    })
 }
 
 pub(super) fn lines_backwards(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    // One newline is one line, an empty one.
-    let empty = bytes.is_empty();
-    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    bytes.rsplit(|&byte| byte == b'\n').filter(move |_| !empty)
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        rest = rest.strip_suffix(b"\n").unwrap_or(rest);
+        let start = memchr::memrchr(b'\n', rest).map_or(0, |at| at + 1);
+        let (before, line) = rest.split_at(start);
+        rest = before;
+        Some(line)
+    })
 }
 
 fn line(line: &[u8]) -> String {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    String::from_utf8_lossy(&line[..line.len().min(LINE_MAX_BYTES)]).into_owned()
+    lossy(&line[..line.len().min(LINE_MAX_BYTES)])
 }

@@ -454,7 +454,7 @@ pub fn keep(record: &Record<'_>, details: Details, findings: Vec<Finding>, sever
         title: identified.title,
         template: identified.template,
         unknown_mask: None,
-        text: String::from_utf8_lossy(record.text).into_owned(),
+        text: record::lossy(record.text),
         first_line: first_line.to_vec(),
         details,
         level: level::effective(record),

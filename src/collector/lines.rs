@@ -65,13 +65,11 @@ impl Newline {
 
     /// `line` without its newline, and without the carriage return before it.
     pub fn trim_end(self, line: &[u8]) -> &[u8] {
-        let (newline, carriage_return): (&[u8], &[u8]) = match self {
-            Newline::Byte => (b"\n", b"\r"),
-            Newline::Utf16Le => (b"\n\0", b"\r\0"),
-            Newline::Utf16Be => (b"\0\n", b"\0\r"),
-        };
-        let line = line.strip_suffix(newline).unwrap_or(line);
-        line.strip_suffix(carriage_return).unwrap_or(line)
+        match self {
+            Newline::Byte => without_end(line, b"\n", b"\r"),
+            Newline::Utf16Le => without_end(line, b"\n\0", b"\r\0"),
+            Newline::Utf16Be => without_end(line, b"\0\n", b"\0\r"),
+        }
     }
 
     /// Whether the 0x0A at `at` is a newline unit, and where that unit ends.
@@ -82,6 +80,16 @@ impl Newline {
             Newline::Utf16Be => (!at.is_multiple_of(2) && bytes[at - 1] == 0).then_some(at + 1),
         }
     }
+}
+
+/// The width is known when this is compiled, so that no call is made for a byte or two.
+fn without_end<'a, const WIDTH: usize>(
+    line: &'a [u8],
+    newline: &[u8; WIDTH],
+    carriage_return: &[u8; WIDTH],
+) -> &'a [u8] {
+    let line = line.strip_suffix(newline).unwrap_or(line);
+    line.strip_suffix(carriage_return).unwrap_or(line)
 }
 
 /// So many NULs inside a line are no text: the line ends before them.

@@ -16,7 +16,7 @@ use super::{Level, Multiline, Record, Settings};
 use crate::collector::lines::Newline;
 use close::oldest;
 use grammar::{Course, Entry, GRAMMAR, Sight};
-use open::{Mark, Open, Seen, glimpse, is_coloured, sight};
+use open::{Mark, Open, Seen, glimpse, has_escape, is_coloured, sight};
 pub use standing::Standing;
 use std::borrow::Cow;
 
@@ -44,8 +44,17 @@ pub struct Assembler {
     /// Lines of which only pieces have come.
     partial: Vec<Open>,
     spare: Vec<Open>,
+    eye: Eye,
+}
+
+/// Looks at lines through the grammar. What it needs for that is kept from line to line.
+#[derive(Debug, Default)]
+struct Eye {
+    /// The languages that the last line fits which entered.
     courses: Vec<Course>,
     scratch: (Vec<u8>, Vec<u8>),
+    /// An escape has been met: from then on lines are looked at for colours.
+    coloured: bool,
 }
 
 impl Assembler {
@@ -61,8 +70,7 @@ impl Assembler {
             resting: Vec::new(),
             partial: Vec::new(),
             spare: Vec::new(),
-            courses: Vec::new(),
-            scratch: (Vec::new(), Vec::new()),
+            eye: Eye::default(),
         }
     }
 
@@ -83,6 +91,7 @@ impl Assembler {
         mut sink: impl FnMut(Record<'_>, &LineReader),
     ) {
         self.now_ms = now_ms;
+        self.eye.coloured = self.eye.coloured || has_escape(bytes);
         let mut ahead = None;
         for raw in split::lines(bytes, self.decoder.newline(), offset) {
             let cut = cut && raw.end == bytes.len();
@@ -141,8 +150,8 @@ impl Assembler {
     /// Gives back the buffers that are kept for lines to come.
     pub fn give_back(&mut self) {
         self.spare = Vec::new();
-        self.courses = Vec::new();
-        self.scratch = Default::default();
+        self.eye.courses = Vec::new();
+        self.eye.scratch = Default::default();
         self.open.shrink_to_fit();
         self.partial.shrink_to_fit();
     }
@@ -209,6 +218,9 @@ impl Assembler {
             Cow::Borrowed(body) if std::ptr::eq(body, text) => None,
             body => Some(body),
         };
+        if let Some(Cow::Owned(unescaped)) = &body {
+            self.eye.coloured = self.eye.coloured || has_escape(unescaped);
+        }
         let (stream, partial) = (line.stream, line.partial);
         let mut seen = Seen {
             text: Cow::Borrowed(text),
@@ -278,7 +290,7 @@ impl Assembler {
             self.park_ahead(ahead, sink);
         }
         if let Some(before) = ahead.take() {
-            match self.enter(Some(&before), &seen) {
+            match self.eye.enter(Some(&before), &seen) {
                 Entry::Alone => {
                     sink(before.as_record(), &self.reader);
                     *ahead = Some(seen);
@@ -291,7 +303,7 @@ impl Assembler {
                 Entry::Joins { .. } if before.text.len() + seen.text.len() >= self.settings.max_record_bytes => {
                     let open = self.fresh(&before);
                     self.open.push(open);
-                    self.courses.clear();
+                    self.eye.courses.clear();
                     return self.take(seen, ahead, sink);
                 }
                 Entry::Joins { sure } => {
@@ -326,12 +338,12 @@ impl Assembler {
     ) {
         if let Some(at) = self.resting.iter().position(|(stream, _)| *stream == seen.stream) {
             let (_, mut courses) = self.resting.swap_remove(at);
-            if GRAMMAR.step(&mut courses, sight(&seen, &mut self.scratch.0), true) == Some(true) {
-                self.courses = courses;
+            if GRAMMAR.step(&mut courses, sight(&seen, &mut self.eye.scratch.0), true) == Some(true) {
+                self.eye.courses = courses;
                 return self.begin_trace(&seen, true, true);
             }
         }
-        match self.enter(None, &seen) {
+        match self.eye.enter(None, &seen) {
             Entry::Begins { sure } => self.begin_trace(&seen, sure, false),
             Entry::Alone | Entry::Joins { .. } => {
                 // Whoever holds the last line of a chunk of another stream parks it first.
@@ -344,65 +356,35 @@ impl Assembler {
 
     /// Whether the line joins what is open at `at`.
     fn goes_on(&mut self, at: usize, seen: &Seen<'_>, sink: &mut impl FnMut(Record<'_>, &LineReader)) -> bool {
-        let mut open = self.open.swap_remove(at);
+        let open = &mut self.open[at];
         let joined = if open.courses.is_empty() {
-            let entry = match open.line(0) {
-                Some(before) => self.enter(Some(&before), seen),
-                None => Entry::Alone,
-            };
-            match entry {
-                Entry::Joins { sure } => Some(sure),
-                Entry::Begins { .. } | Entry::Alone => None,
+            match open.line(0).map(|before| self.eye.enter(Some(&before), seen)) {
+                Some(Entry::Joins { sure }) => Some(sure),
+                Some(Entry::Begins { .. } | Entry::Alone) | None => None,
             }
         } else {
-            self.step(&mut open, seen)
+            self.eye.step(open, seen)
         };
         let Some(sure) = joined else {
-            self.put_back(open, at);
             return false;
         };
         if open.len() + seen.text.len() >= self.settings.max_record_bytes {
-            if !sure {
-                self.put_back(open, at);
-                return false;
+            if sure {
+                let open = self.open.swap_remove(at);
+                self.close_full(open, seen, sink);
             }
-            self.close_full(open, seen, sink);
-            return true;
+            return sure;
         }
         if open.courses.is_empty() {
-            open.courses.append(&mut self.courses);
+            open.courses.append(&mut self.eye.courses);
         }
         open.add(seen, sure, self.now_ms);
-        self.put_back(open, at);
         true
-    }
-
-    fn step(&mut self, open: &mut Open, seen: &Seen<'_>) -> Option<bool> {
-        let line = sight(seen, &mut self.scratch.0);
-        // A line of another program in the same syslog is no part of a report of the kernel.
-        let foreign = open.is_stamped() && !line.stamped && seen.body.is_some();
-        if foreign || open.held_lines() >= MAX_HELD_LINES {
-            return None;
-        }
-        let last_headed = open.last_headed();
-        GRAMMAR.step(&mut open.courses, line, last_headed)
-    }
-
-    fn enter(&mut self, held: Option<&Seen<'_>>, seen: &Seen<'_>) -> Entry {
-        // Most lines are sorted out by their first word, before the line that is held is looked at.
-        let alarm = held.is_some_and(|held| held.mark.level >= Some(Level::Warn));
-        if !GRAMMAR.may_enter(glimpse(seen), alarm) && !is_coloured(seen) {
-            self.courses.clear();
-            return Entry::Alone;
-        }
-        let line = sight(seen, &mut self.scratch.0);
-        let held: Option<Sight<'_>> = held.map(|held| sight(held, &mut self.scratch.1));
-        GRAMMAR.enter(held, line, &mut self.courses)
     }
 
     fn begin_trace(&mut self, seen: &Seen<'_>, sure: bool, continuation: bool) {
         let mut open = self.fresh(seen);
-        open.courses.append(&mut self.courses);
+        open.courses.append(&mut self.eye.courses);
         open.continuation = continuation;
         if sure {
             open.settle();
@@ -411,7 +393,7 @@ impl Assembler {
     }
 
     fn join(&mut self, open: &mut Open, seen: &Seen<'_>, sure: bool) {
-        open.courses.append(&mut self.courses);
+        open.courses.append(&mut self.eye.courses);
         open.add(seen, sure, self.now_ms);
     }
 
@@ -456,14 +438,34 @@ impl Assembler {
     fn fresh(&mut self, seen: &Seen<'_>) -> Open {
         let mut open = self.spare.pop().unwrap_or_default();
         open.begin(seen, self.now_ms);
-        open.set_stamped(sight(seen, &mut self.scratch.0).stamped);
+        open.set_stamped(sight(seen, &mut self.eye.scratch.0).stamped);
         open
     }
+}
 
-    fn put_back(&mut self, open: Open, at: usize) {
-        self.open.push(open);
-        let last = self.open.len() - 1;
-        self.open.swap(at, last);
+impl Eye {
+    fn step(&mut self, open: &mut Open, seen: &Seen<'_>) -> Option<bool> {
+        let line = sight(seen, &mut self.scratch.0);
+        // A line of another program in the same syslog is no part of a report of the kernel.
+        let foreign = open.is_stamped() && !line.stamped && seen.body.is_some();
+        if foreign || open.held_lines() >= MAX_HELD_LINES {
+            return None;
+        }
+        let last_headed = open.last_headed();
+        GRAMMAR.step(&mut open.courses, line, last_headed)
+    }
+
+    fn enter(&mut self, held: Option<&Seen<'_>>, seen: &Seen<'_>) -> Entry {
+        // Most lines are sorted out by their first word, before the line that is held is looked at.
+        let alarm = held.is_some_and(|held| held.mark.level >= Some(Level::Warn));
+        let is_hidden = || self.coloured && is_coloured(seen);
+        if !(GRAMMAR.may_enter(glimpse(seen), alarm) || is_hidden()) {
+            self.courses.clear();
+            return Entry::Alone;
+        }
+        let line = sight(seen, &mut self.scratch.0);
+        let held: Option<Sight<'_>> = held.map(|held| sight(held, &mut self.scratch.1));
+        GRAMMAR.enter(held, line, &mut self.courses)
     }
 }
 

@@ -21,6 +21,14 @@ pub use timestamp::Zone;
 
 use std::time::Duration;
 
+/// The text of bytes that are meant to be UTF-8, as nearly all are: what is not is replaced.
+pub fn lossy(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => String::from_utf8_lossy(bytes).into_owned(),
+    }
+}
+
 /// How the lines of one source become records.
 #[derive(Debug, Clone)]
 pub struct Settings {

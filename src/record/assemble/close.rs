@@ -14,7 +14,7 @@ impl Assembler {
         sink: &mut impl FnMut(Record<'_>, &LineReader),
     ) {
         if open.courses.is_empty() {
-            open.courses.append(&mut self.courses);
+            open.courses.append(&mut self.eye.courses);
         }
         let room = self.settings.max_record_bytes.saturating_sub(open.len() + 1);
         let mut last = seen.clone();

@@ -339,7 +339,7 @@ impl Open {
 /// `scratch` serves), trailing blanks and a kernel stamp.
 pub(super) fn sight<'a>(seen: &'a Seen<'_>, scratch: &'a mut Vec<u8>) -> Sight<'a> {
     let mut sight = glimpse(seen);
-    if memchr::memchr(0x1b, sight.text).is_some() {
+    if has_escape(sight.text) {
         strip_colours(sight.text, scratch);
         sight.text = visible(scratch);
     } else if sight.text.starts_with(ESCAPED_TAB) {
@@ -368,7 +368,12 @@ pub(super) fn glimpse<'a>(seen: &'a Seen<'_>) -> Sight<'a> {
 /// Whether colours stand where they hide what a line begins with, or what it is as a whole.
 pub(super) fn is_coloured(seen: &Seen<'_>) -> bool {
     let body = seen.body();
-    memchr::memchr(0x1b, &body[..body.len().min(FIRST_WORDS_BYTES)]).is_some() || body.ends_with(b"m")
+    has_escape(&body[..body.len().min(FIRST_WORDS_BYTES)]) || body.ends_with(b"m")
+}
+
+/// Without an escape nothing is coloured.
+pub(super) fn has_escape(bytes: &[u8]) -> bool {
+    memchr::memchr(0x1b, bytes).is_some()
 }
 
 /// Whoever colours a line begins at its head or at its first word.

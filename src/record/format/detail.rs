@@ -1,5 +1,6 @@
 //! What all formats need to tell the details of a record: moments from text, lossy strings, the first line.
 
+pub(super) use crate::record::lossy;
 use crate::record::timestamp::{self, Moment};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -17,10 +18,6 @@ impl Moments<'_> {
         let (stamp, _) = timestamp::scan(text)?;
         stamp.resolve(self.zone, self.now)
     }
-}
-
-pub(super) fn lossy(text: &[u8]) -> String {
-    String::from_utf8_lossy(text).into_owned()
 }
 
 /// Up to the first newline, without a carriage return.

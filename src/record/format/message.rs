@@ -9,7 +9,13 @@ use crate::record::Record;
 impl LineReader {
     /// What the record's writer said; empty where a JSON object holds no message.
     pub fn message<'a>(&self, record: &Record<'a>) -> &'a [u8] {
-        let first = detail::first_line(record.body);
+        // Most records are one line, in which no line end has to be looked for.
+        let is_line = record.place.first_line == record.place.last_line && std::ptr::eq(record.body, record.text);
+        let first = if is_line {
+            record.body
+        } else {
+            detail::first_line(record.body)
+        };
         if record.header_len > 0 {
             let message = first.get(record.header_len..).unwrap_or_default().trim_ascii_start();
             return if message.is_empty() { first } else { message };

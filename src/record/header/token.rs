@@ -132,9 +132,9 @@ pub(super) fn closing(text: &[u8], open: u8, max: usize) -> Option<usize> {
         b'<' => b'>',
         _ => b'}',
     };
-    let near = &text[..text.len().min(max)];
-    let first = memchr::memchr(close, near)?;
-    if memchr::memchr(open, &near[1..first]).is_none() {
+    let inner = text[..text.len().min(max)].get(1..)?;
+    let first = memchr::memchr2(close, open, inner)? + 1;
+    if text[first] == close {
         return Some(first);
     }
     let mut depth = 0_usize;
