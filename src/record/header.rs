@@ -38,19 +38,16 @@ const MAX_BRACKET_BYTES: usize = 224;
 
 /// Reads the head of a line.
 pub fn scan(line: &[u8]) -> Header {
-    let Some(first) = line.first() else {
-        return Header::default();
-    };
+    commonest(line).unwrap_or_else(|| walk(line))
+}
+
+/// Reads a head that is not the [`commonest`].
+pub fn walk(line: &[u8]) -> Header {
     // Frames of stack traces are indented by tabs; no log indents its heads so.
-    if *first == b'\t' {
+    if matches!(line, [] | [b'\t', ..]) {
         return Header::default();
     }
     let head = &line[..line.len().min(MAX_HEAD_BYTES)];
-    if first.is_ascii_digit()
-        && let Some(header) = stamp_and_level(line, head)
-    {
-        return header;
-    }
     let mut walk = Walk::new(head);
     if let Some(header) = shape::at_start(head, walk.at) {
         return header;
@@ -59,8 +56,12 @@ pub fn scan(line: &[u8]) -> Header {
     walk.finish(line)
 }
 
-/// The commonest head without the walk: a stamp, blanks, a level in capitals, a blank.
-fn stamp_and_level(line: &[u8], head: &[u8]) -> Option<Header> {
+/// The commonest head at once: a stamp that begins with a digit, blanks, a level in capitals, a blank. No envelope looks so.
+pub fn commonest(line: &[u8]) -> Option<Header> {
+    let head = &line[..line.len().min(MAX_HEAD_BYTES)];
+    if !head.first()?.is_ascii_digit() {
+        return None;
+    }
     let (stamp, len) = timestamp::scan(head)?;
     let at = len + head[len..].iter().take(8).take_while(|b| **b == b' ').count();
     let (level, word_len) = match head.get(at..at + 6)? {

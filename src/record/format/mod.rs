@@ -113,6 +113,9 @@ impl LineReader {
 
     /// Reads a line in the form it shows, in the order of [`detect::form_of`], each form tried once.
     fn read_auto<'a>(&self, line: &'a [u8]) -> (Form, Line<'a>) {
+        if let Some(header) = header::commonest(line) {
+            return (Form::Plain, headed(line, header));
+        }
         let forms: &[Form] = match line.first() {
             Some(b'{') if docker::is_probable(line) => &[Form::Docker, Form::Json],
             Some(b'{') => &[Form::Json],
@@ -126,7 +129,7 @@ impl LineReader {
                 return (*form, read);
             }
         }
-        (Form::Plain, plain(line))
+        (Form::Plain, headed(line, header::walk(line)))
     }
 
     /// Whether the body of a line is a part of that line and of no other: not where containers break lines in pieces,
@@ -324,7 +327,10 @@ impl LineReader {
 
 /// A line without envelope or keys.
 fn plain(line: &[u8]) -> Line<'_> {
-    let header = header::scan(line);
+    headed(line, header::scan(line))
+}
+
+fn headed(line: &[u8], header: header::Header) -> Line<'_> {
     Line {
         body: Cow::Borrowed(line),
         stream: 0,

@@ -409,3 +409,34 @@ proptest::proptest! {
         }
     }
 }
+
+/// They are taken for plain lines without a look at envelopes.
+#[test]
+fn the_commonest_heads_are_no_envelopes() {
+    let stamps = [
+        "2026-11-23T06:00:01Z",
+        "2026-11-23T06:00:01.123456+02:00",
+        "2026-11-23T06:00:01 UTC",
+        "2026-11-23 06:00:01,123",
+        "23.11.2026 06:00:01",
+        "06:00:01.123",
+        "1795413601",
+    ];
+    for stamp in stamps {
+        for blanks in [" ", "  ", "   "] {
+            for rest in [
+                "INFO up",
+                "WARN  app: up",
+                "ERROR app[7]: up",
+                "DEBUG F up",
+                "FATAL stdout F up",
+            ] {
+                let line = format!("{stamp}{blanks}{rest}");
+                assert!(header::commonest(line.as_bytes()).is_some(), "{line}");
+                for strictness in [Strictness::Unknown, Strictness::Expected] {
+                    assert_eq!(detect::form_of(line.as_bytes(), strictness), Form::Plain, "{line}");
+                }
+            }
+        }
+    }
+}
