@@ -330,12 +330,16 @@ impl Files {
             .is_some_and(|since| now.saturating_duration_since(since.max(file.last_data)) >= UNFINISHED_QUIET);
         match self.step(key, buffer, complete) {
             Some(Step::Chunk(chunk)) => {
-                if let Some(file) = self.files.get(&key) {
+                let file = self.files.get(&key);
+                let is_done = file.is_some_and(|file| file.is_read_whole());
+                if let Some(source) = file.map(|file| file.source) {
                     let read = chunk.end_offset.saturating_sub(chunk.offset) as f64;
-                    self.tracked[file.source].tokens -= read;
+                    self.tracked[source].tokens -= read;
                 }
                 self.out.push_back(Event::Chunk(chunk));
-                self.enqueue(key);
+                if !is_done {
+                    self.enqueue(key);
+                }
                 return true;
             }
             Some(Step::Idle) => match self.files.get(&key).filter(|file| file.is_archive()) {

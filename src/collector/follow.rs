@@ -180,6 +180,11 @@ impl Followed {
         self.content = Content::Closed;
     }
 
+    /// The last step read all that there was.
+    pub fn is_read_whole(&self) -> bool {
+        self.read_at.is_some_and(|(size, ..)| size == self.position)
+    }
+
     /// Goes on in the same file.
     pub fn reopen(&mut self, file: File) {
         self.content = Content::File(file);
@@ -317,6 +322,10 @@ impl Followed {
             self.state.name_by(host_id, &head, limits.newline, ended);
         }
         self.note_tail(file, from, &buffer[..cut.next.min(buffer.len())], next, &before)?;
+        if next == size && from + read as u64 == size {
+            // All that was there: what is written from now on is seen by its size.
+            self.read_at = Some((size, stat.st_mtime, stat.st_mtime_nsec as u32));
+        }
         Ok(Step::Chunk(self.chunk(std::mem::take(buffer), cut, limits, size)))
     }
 
