@@ -20,6 +20,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// What may have been written to a file since it was asked for its size.
+const READ_AHEAD_BYTES: usize = 8 * 1024;
 /// So many buffers full of NULs are looked through in one step.
 const NUL_BUFFERS_PER_STEP: usize = 16;
 
@@ -279,8 +281,10 @@ impl Followed {
         self.saw_size(size);
         let from = self.position;
         // One more: a byte order mark may show that newlines are wider than thought.
-        let wanted = CHUNK_MAX_BYTES.max(limits.window_bytes() + 1);
-        buffer.reserve_exact(wanted);
+        let most = CHUNK_MAX_BYTES.max(limits.window_bytes() + 1);
+        // Large buffers are mapped and unmapped by the allocator, which costs more than to read a few lines into them.
+        let there = usize::try_from(size - from).unwrap_or(usize::MAX);
+        buffer.reserve_exact(most.min(there.saturating_add(READ_AHEAD_BYTES)));
         let read = rustix::io::pread(file, rustix::buffer::spare_capacity(buffer), from)?;
         // After the read: what was truncated before it is noticed here, and what is truncated later does no harm.
         let Some(before) = self.verified_tail(file)? else {
