@@ -197,11 +197,10 @@ fn alert() -> Alert {
 fn commits_alerts(bencher: Bencher, count: usize) {
     let directory = tempfile::tempdir().expect("a directory");
     let (mut state, _) = State::open(directory.path()).expect("a state");
-    let entry = outbox::Entry::of(&alert());
+    let entry = outbox::Entry::of(alert().into());
     bencher.counter(ItemsCount::new(count)).bench_local(move || {
         let push = |connection: &rusqlite::Connection| {
-            let payloads = outbox::Payloads::default;
-            (0..count).try_for_each(|_| outbox::push(connection, &mut payloads(), "out", &entry, 0).map(drop))
+            (0..count).try_for_each(|_| outbox::push(connection, "out", &entry, None, 0).map(drop))
         };
         state.commit(Durability::Full, push).expect("a commit");
     });

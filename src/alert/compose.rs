@@ -7,6 +7,7 @@ use super::{Alert, Context, FINGERPRINT_VERSION, Host, Kind, Reason, SCHEMA, Sou
 use crate::analyzer::{AnalyzerKind, Exceptional, Finding};
 use crate::record;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What is the same in all alerts of this process.
 #[derive(Debug, Clone, Default)]
@@ -94,34 +95,37 @@ impl Composer {
             labels: origin.labels.clone(),
             groups: Vec::new(),
         };
-        Draft { alert, redacted: false }
+        Draft {
+            alert: alert.into(),
+            redacted: false,
+        }
     }
 }
 
 /// An alert of which nothing may be seen before it is redacted, but what its group counts.
 #[derive(Debug, Clone)]
 pub struct Draft {
-    alert: Alert,
+    alert: Arc<Alert>,
     redacted: bool,
 }
 
 impl Draft {
     /// Redacted with the first call.
-    pub fn alert(&mut self, redactor: &Redactor) -> &Alert {
+    pub fn alert(&mut self, redactor: &Redactor) -> &Arc<Alert> {
         if !std::mem::replace(&mut self.redacted, true) {
-            redactor.apply(&mut self.alert);
+            redactor.apply(Arc::make_mut(&mut self.alert));
         }
         &self.alert
     }
 
     pub fn into_alert(mut self, redactor: &Redactor) -> Alert {
         self.alert(redactor);
-        self.alert
+        Arc::unwrap_or_clone(self.alert)
     }
 
     /// What its group counts; the id and the fingerprint in it hold no text.
     pub fn turn(&self) -> Turn<'_> {
-        Turn::from(&self.alert)
+        Turn::from(&*self.alert)
     }
 
     pub fn timestamp(&self) -> Option<jiff::Timestamp> {
@@ -130,14 +134,17 @@ impl Draft {
 
     /// The host's clock was not to be trusted when it was seen.
     pub fn suspect_clock(&mut self, is_suspect: bool) {
-        self.alert.clock_suspect = is_suspect;
+        Arc::make_mut(&mut self.alert).clock_suspect = is_suspect;
     }
 }
 
 impl From<Alert> for Draft {
     /// Of one that is redacted.
     fn from(alert: Alert) -> Self {
-        Self { alert, redacted: true }
+        Self {
+            alert: alert.into(),
+            redacted: true,
+        }
     }
 }
 

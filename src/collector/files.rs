@@ -148,7 +148,7 @@ impl Files {
         match std::fs::metadata(path) {
             Ok(metadata) => {
                 let key = self.by_inode.get(&(source, metadata.dev(), metadata.ino())).copied();
-                let key = key.filter(|key| !self.has_lost_its_inode(*key, path, &metadata));
+                let key = key.filter(|key| !self.let_go_if_it_lost_its_inode(*key, path, &metadata));
                 if let Some(old) = known.filter(|old| Some(*old) != key) {
                     // Read first what was there before.
                     self.enqueue(old);
@@ -172,9 +172,9 @@ impl Files {
         }
     }
 
-    /// Whether `path` leads to another file under the inode of one that is not open, as a known archive is: what is deleted
-    /// while nobody has it open gives its inode away at once. That one is closed here.
-    fn has_lost_its_inode(&mut self, key: FileKey, path: &Path, metadata: &Metadata) -> bool {
+    /// Closes a file that is not open, as a known archive is, if `path` leads to another one under its inode; true: so it was.
+    /// What is deleted while nobody has it open gives its inode away at once.
+    fn let_go_if_it_lost_its_inode(&mut self, key: FileKey, path: &Path, metadata: &Metadata) -> bool {
         let Some(file) = self.files.get_mut(&key) else {
             return false;
         };

@@ -121,7 +121,7 @@ impl Keeper {
         queue.holding.begin(why);
         queue.bytes += entry.payload.len() as u64;
         let name = queue.settings.name.clone();
-        let id = entry.alert_id.clone();
+        let id = entry.alert.id.clone();
         self.pending
             .happened(&id, Some(name), "held back", Some(why.as_str().to_owned()));
         self.pending.hold(index, entry, why);
@@ -264,17 +264,18 @@ impl Keeper {
         );
         let mut alert = digest.message(&self.composer, &name, why, now.wall);
         alert.labels = self.host_labels();
-        let entry = outbox::Entry::of(&alert);
+        self.note_said(&alert);
+        let digest = alert.id.clone();
+        self.metrics.alerts(alert.status, alert.severity).add(1);
+        let entry = outbox::Entry::of(alert.into());
         let queue = &mut self.queues[index];
         queue.bytes = queue.bytes.saturating_sub(bytes) + entry.payload.len() as u64;
-        self.metrics.alerts(alert.status, alert.severity).add(1);
-        self.note_said(&alert);
         self.pending.push(index, entry);
         self.pending.released.push(Released {
             queue: index,
             why,
             to_seq,
-            digest: alert.id,
+            digest,
         });
         self.note_rates();
         Ok(())

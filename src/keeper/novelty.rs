@@ -251,7 +251,7 @@ impl Keeper {
         };
         let alert = flood.message(&self.composer, labels, now().wall);
         self.note_said(&alert);
-        self.push(&alert, None);
+        self.push(&alert.into(), None);
     }
 
     fn tell_table_full(&mut self, source: &Arc<str>) {

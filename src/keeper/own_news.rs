@@ -11,6 +11,7 @@ use crate::state::{State, checkpoints, outbox};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Down for less is no news: a restart, or an upgrade. The heartbeat file is at most a minute old.
@@ -196,7 +197,7 @@ impl Keeper {
             text: Some(told.text(wording)),
             place: None,
         };
-        let alert = self.composer.news(news, &self.host_labels(), now.wall);
+        let alert = Arc::new(self.composer.news(news, &self.host_labels(), now.wall));
         let named = |settings: &alerter::Settings| {
             heartbeat.alerters.is_empty() || heartbeat.alerters.iter().any(|name| **name == *settings.name)
         };
@@ -265,6 +266,7 @@ impl Keeper {
                 self.own.told.troubled.remove(&*name);
             }
         }
+        let alert = Arc::new(alert);
         let others = |settings: &alerter::Settings| {
             let hears = over && !settings.send_resolved;
             settings.name != name && !hears && settings.filter.accepts(settings.min_severity, &alert)
@@ -278,8 +280,8 @@ impl Keeper {
     }
 
     /// Queues an alert for those that are chosen, whatever they hold back.
-    fn push_to(&mut self, alert: &Alert, chosen: &dyn Fn(&alerter::Settings) -> bool) {
-        let entry = outbox::Entry::of(alert);
+    fn push_to(&mut self, alert: &Arc<Alert>, chosen: &dyn Fn(&alerter::Settings) -> bool) {
+        let entry = outbox::Entry::of(alert.clone());
         self.note_said(alert);
         for index in 0..self.queues.len() {
             if chosen(&self.queues[index].settings) {

@@ -224,13 +224,8 @@ impl Keeper {
             }
             write_silences(connection, silences)?;
             write_history(connection, &pending.events, now)?;
-            let Queued { seqs, freed, shed } = write_outbox(connection, pending, queues, now)?;
-            Ok(Written {
-                rows,
-                seqs,
-                freed,
-                shed,
-            })
+            let queued = write_outbox(connection, pending, queues, now)?;
+            Ok(Written { rows, queued })
         });
         match written {
             Ok(written) => {
@@ -251,9 +246,7 @@ impl Keeper {
         self.written();
         let Written {
             rows,
-            seqs,
-            freed,
-            shed,
+            queued: Queued { seqs, freed, shed },
         } = written;
         self.silences.clear_changes();
         for (key, row) in rows {
@@ -345,14 +338,12 @@ impl Keeper {
 /// What a transaction has done that memory must follow once it is committed.
 struct Written {
     rows: Vec<(FileKey, i64)>,
-    /// Of the deliveries that were queued, in their order.
-    seqs: Vec<i64>,
-    freed: Freed,
-    shed: Vec<Shed>,
+    queued: Queued,
 }
 
 /// The same, of the outbox.
 struct Queued {
+    /// Of the deliveries that were queued, in their order.
     seqs: Vec<i64>,
     freed: Freed,
     shed: Vec<Shed>,
@@ -421,15 +412,24 @@ fn write_held(connection: &Connection, pending: &Pending, queues: &[Queue], now_
 /// Deliveries in, marks of couriers applied, full queues cut back.
 fn write_outbox(connection: &Connection, pending: &Pending, queues: &[Queue], now: Now) -> Result<Queued> {
     let created_ms = now.wall.as_millisecond();
-    let mut payloads = outbox::Payloads::default();
-    let push = |Push { queue, entry, held }: &Push| {
-        let name = &queues[*queue].settings.name;
-        match held {
-            None => outbox::push(connection, &mut payloads, name, entry, created_ms),
-            Some(why) => held::hold(connection, &mut payloads, name, entry, why.as_str(), created_ms),
+    let mut seqs = Vec::with_capacity(pending.pushes.len());
+    // An alert was pushed for one alerter after the other.
+    for of_one in pending
+        .pushes
+        .chunk_by(|one, next| Arc::ptr_eq(&one.entry.payload, &next.entry.payload))
+    {
+        let shared = match of_one {
+            [first, _, ..] => Some(outbox::share(connection, &first.entry.payload)?),
+            _ => None,
+        };
+        for Push { queue, entry, held } in of_one {
+            let name = &queues[*queue].settings.name;
+            seqs.push(match held {
+                None => outbox::push(connection, name, entry, shared, created_ms)?,
+                Some(why) => held::hold(connection, name, entry, shared, why.as_str(), created_ms)?,
+            });
         }
-    };
-    let seqs = pending.pushes.iter().map(push).collect::<Result<_>>()?;
+    }
     write_held(connection, pending, queues, created_ms)?;
     let mut freed = Freed::new();
     for (alerter, marks) in &pending.marks {

@@ -33,7 +33,7 @@ impl Keeper {
             }
             Judged::Reached { whole, plain, alerts } => {
                 let silenced = match self.compose(file, *whole, observed_at) {
-                    Some((_, alert)) => self.tell_each(&alert),
+                    Some((_, alert)) => self.tell_each(&alert.into()),
                     None => return,
                 };
                 if let Some((source, alert)) = plain.and_then(|plain| self.compose(file, *plain, observed_at)) {
@@ -52,7 +52,7 @@ impl Keeper {
     }
 
     /// For those who want each record, unless it is silenced; whether it is.
-    pub(super) fn tell_each(&mut self, alert: &Alert) -> bool {
+    pub(super) fn tell_each(&mut self, alert: &Arc<Alert>) -> bool {
         let silenced = self.silence_record(alert);
         if !silenced {
             self.push(alert, Some(alerter::Send::Each));
@@ -167,7 +167,7 @@ impl Keeper {
         let alert = self
             .composer
             .news(news, self.labels.get(source).unwrap_or(&none), now().wall);
-        self.push(&alert, None);
+        self.push(&alert.into(), None);
     }
 
     /// The state was damaged, and is set aside there.
@@ -218,12 +218,12 @@ impl Keeper {
         }
         if !self.withhold_if_silenced(said, &alert) {
             self.note_said(&alert);
-            self.push(&alert, Some(alerter::Send::Grouped));
+            self.push(&alert.into(), Some(alerter::Send::Grouped));
         }
     }
 
     /// Queues an alert for every alerter that wants it (all kinds, or those that send in the given way).
-    pub(super) fn push(&mut self, alert: &alert::Alert, way: Option<alerter::Send>) {
+    pub(super) fn push(&mut self, alert: &Arc<Alert>, way: Option<alerter::Send>) {
         self.metrics
             .alerts(alert.status, alert.severity)
             .add(u64::from(way != Some(alerter::Send::Each)));
@@ -236,7 +236,7 @@ impl Keeper {
             if !wanted {
                 continue;
             }
-            let entry = entry.get_or_insert_with(|| outbox::Entry::of(alert)).clone();
+            let entry = entry.get_or_insert_with(|| outbox::Entry::of(alert.clone())).clone();
             match self.hold_reason(index, alert) {
                 Some(why) => self.hold_back(index, entry, why),
                 None => {

@@ -4,6 +4,7 @@
 use super::judging::{DRIFTED, Judged, MODEL, Row};
 use super::{CouriersEnd, Inbox, Keeper, now};
 use crate::alert::book::Key;
+use crate::alert::compose::Draft;
 use crate::alert::familiar::Weighed;
 use crate::alert::tidings::Drift;
 use crate::alert::verdict::{Verdict, Watch, Words};
@@ -294,8 +295,9 @@ impl Keeper {
         alert.observed_at = now.wall;
         let last_seen = jiff::Timestamp::from_millisecond(row.last_seen_ms).unwrap_or(now.wall);
         alert.last_seen = alert.last_seen.max(last_seen);
-        let silenced = self.tell_each(&alert);
-        self.tell_grouped(source, alert, silenced);
+        let mut draft = Draft::from(alert);
+        let silenced = self.tell_each(draft.alert(&self.composer.redactor));
+        self.tell_grouped(source, draft, silenced);
         self.pending.note_life();
     }
 

@@ -166,7 +166,7 @@ impl Keeper {
         alert.clock_suspect = self.watching.clock.is_suspect(now(), None);
         if !self.silence_record(&alert) {
             self.note_said(&alert);
-            self.push(&alert, None);
+            self.push(&alert.into(), None);
         }
     }
 

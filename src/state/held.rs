@@ -2,7 +2,7 @@
 //! until one digest takes their place.
 
 use super::history;
-use super::outbox::{Entry, Payloads, push};
+use super::outbox::{Entry, push};
 use crate::alert::Alert;
 use anyhow::Result;
 use rusqlite::{Connection, params};
@@ -10,13 +10,13 @@ use rusqlite::{Connection, params};
 /// Puts a message aside.
 pub fn hold(
     connection: &Connection,
-    payloads: &mut Payloads,
     alerter: &str,
     entry: &Entry,
+    shared: Option<i64>,
     reason: &str,
     now_ms: i64,
 ) -> Result<i64> {
-    let seq = push(connection, payloads, alerter, entry, now_ms)?;
+    let seq = push(connection, alerter, entry, shared, now_ms)?;
     connection
         .prepare_cached("UPDATE outbox SET state = 'held', error = ?2 WHERE seq = ?1")?
         .execute(params![seq, reason])?;

@@ -21,73 +21,39 @@ pub const DEAD_MAX: usize = 1_000;
 /// What is put into a queue: serialised once for all alerters.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    pub alert_id: String,
-    pub fingerprint: String,
-    pub severity: Level,
     pub payload: Arc<str>,
-    /// What `payload` says, for couriers of this process.
+    /// What `payload` says.
     pub alert: Arc<Alert>,
 }
 
 impl Entry {
-    pub fn of(alert: &Alert) -> Self {
-        Self {
-            alert_id: alert.id.clone(),
-            fingerprint: alert.fingerprint.clone(),
-            severity: alert.severity,
-            payload: alert.to_json().into(),
-            alert: Arc::new(alert.clone()),
-        }
+    pub fn of(alert: Arc<Alert>) -> Self {
+        let payload = alert.to_json().into();
+        Self { payload, alert }
     }
 }
 
-/// Where the text of an alert is written: once, however many alerters it is queued for in a row.
-#[derive(Debug, Default)]
-pub struct Payloads {
-    newest: Option<(Arc<str>, i64)>,
+/// Writes down, once, what several alerters are told; returns its id.
+pub fn share(connection: &Connection, payload: &str) -> Result<i64> {
+    let mut statement = connection.prepare_cached("INSERT INTO payloads (payload) VALUES (?1)")?;
+    Ok(statement.insert([payload])?)
 }
 
-impl Payloads {
-    fn id(&mut self, connection: &Connection, payload: &Arc<str>) -> Result<i64> {
-        match &self.newest {
-            Some((known, id)) if Arc::ptr_eq(known, payload) => Ok(*id),
-            Some(_) | None => {
-                let mut statement = connection.prepare_cached("INSERT INTO payloads (payload) VALUES (?1)")?;
-                let id = statement.insert([&**payload])?;
-                self.newest = Some((payload.clone(), id));
-                Ok(id)
-            }
-        }
-    }
-}
-
-/// Queues an alert for an alerter; returns its seq. `payloads` is of this transaction.
-pub fn push(
-    connection: &Connection,
-    payloads: &mut Payloads,
-    alerter: &str,
-    entry: &Entry,
-    now_ms: i64,
-) -> Result<i64> {
-    let payload_id = payloads.id(connection, &entry.payload)?;
+/// Queues an alert for an alerter; returns its seq. `shared` is where its text stands already; none: in a row of its own.
+pub fn push(connection: &Connection, alerter: &str, entry: &Entry, shared: Option<i64>, now_ms: i64) -> Result<i64> {
     let mut statement = connection.prepare_cached(
         "INSERT INTO outbox (alerter, state, alert_id, fingerprint, severity, created_ms, payload, payload_id, bytes)
-         VALUES (?1, 'queued', ?2, ?3, ?4, ?5, '', ?6, ?7)",
+         VALUES (?1, 'queued', ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?;
-    let Entry {
-        alert_id,
-        fingerprint,
-        severity,
-        payload,
-        alert: _,
-    } = entry;
+    let Entry { payload, alert } = entry;
     Ok(statement.insert(params![
         alerter,
-        alert_id,
-        fingerprint,
-        rank(*severity),
+        alert.id,
+        alert.fingerprint,
+        rank(alert.severity),
         now_ms,
-        payload_id,
+        shared.map_or(&**payload, |_| ""),
+        shared,
         payload.len()
     ])?)
 }

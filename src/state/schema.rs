@@ -116,8 +116,8 @@ CREATE TABLE unjudged (
 ALTER TABLE verdicts ADD COLUMN threshold REAL;
 ",
     "
--- What several alerters are told is written once, and goes with the last delivery of it. A delivery of before has its text
--- in its own row. AUTOINCREMENT: a backup must not give a delivery the text of another.
+-- What several alerters are told is written once, and goes with the last delivery of it. A delivery to one alerter, or of
+-- before, has its text in its own row. AUTOINCREMENT: a backup must not give a delivery the text of another.
 CREATE TABLE payloads (id INTEGER PRIMARY KEY AUTOINCREMENT, payload TEXT NOT NULL);
 ALTER TABLE outbox ADD COLUMN payload_id INTEGER;
 ALTER TABLE outbox ADD COLUMN bytes INTEGER;

@@ -4,21 +4,24 @@ use crate::collector::{FileState, Resume};
 use crate::keeper::{Mark, Outcome};
 use crate::record::Level;
 use checkpoints::Checkpoint;
-use outbox::{Entry, Payloads, Queue};
+use outbox::{Entry, Queue};
 
 fn entry(id: &str, fingerprint: &str, severity: Level) -> Entry {
-    Entry {
-        alert_id: id.into(),
+    let alert = crate::alert::Alert {
+        id: id.into(),
         fingerprint: fingerprint.into(),
         severity,
+        ..crate::sample::alert()
+    };
+    Entry {
         payload: "x".repeat(100).into(),
-        alert: std::sync::Arc::new(crate::sample::alert()),
+        alert: alert.into(),
     }
 }
 
 /// Queues an alert that no other alerter hears of.
 fn push(connection: &Connection, alerter: &str, entry: &Entry, now_ms: i64) -> Result<i64> {
-    outbox::push(connection, &mut Payloads::default(), alerter, entry, now_ms)
+    outbox::push(connection, alerter, entry, None, now_ms)
 }
 
 fn texts(state: &State) -> i64 {
@@ -290,13 +293,13 @@ fn a_delivery_of_an_older_schema_survives_damage_by_the_backup() {
 fn what_several_alerters_are_told_is_written_once_and_goes_with_the_last_delivery() {
     let dir = tempfile::tempdir().unwrap();
     let (mut state, _) = State::open(dir.path()).unwrap();
-    let entry = Entry::of(&crate::sample::alert());
+    let entry = Entry::of(crate::sample::alert().into());
     let seqs: Vec<i64> = state
         .commit(Durability::Full, |c| {
-            let mut payloads = Payloads::default();
+            let shared = Some(outbox::share(c, &entry.payload)?);
             ["ops", "bus"]
                 .iter()
-                .map(|alerter| outbox::push(c, &mut payloads, alerter, &entry, 0))
+                .map(|alerter| outbox::push(c, alerter, &entry, shared, 0))
                 .collect()
         })
         .unwrap();

@@ -33,7 +33,15 @@ impl Kinds {
 
     pub const LETTERS: Self = Self::HEX.and(Self::STAMP).and(Self::LETTER).and(Self::BEYOND);
     /// Join parts of a token where a letter or digit follows: `. - : / @ + % \ # $ _ ~`.
-    pub const JOINER: Self = Self(0b10_1111_1111_0000);
+    pub const JOINER: Self = Self::DOT
+        .and(Self::DASH)
+        .and(Self::COLON)
+        .and(Self::SLASH)
+        .and(Self::BACKSLASH)
+        .and(Self::AT)
+        .and(Self::PLUS)
+        .and(Self::PERCENT)
+        .and(Self::SIGN);
 
     pub fn of(byte: u8) -> Self {
         KINDS[usize::from(byte)]

@@ -36,6 +36,23 @@ fn gzip_slowly(bench: &mut Bench, name: &str) {
     fs::rename(&passing, &whole).unwrap();
 }
 
+/// An archive of what was read, `a.log.1.gz`, has been looked at.
+fn know_archive(bench: &mut Bench) {
+    fs::copy(bench.path("a.log"), bench.path("state/a.log.1")).unwrap();
+    gzip(bench, "state/a.log.1");
+    fs::rename(bench.path("state/a.log.1.gz"), bench.path("a.log.1.gz")).unwrap();
+    bench.wait_for_state(|bench| bench.skipped("archive_known") > 0);
+}
+
+/// As if it had been freed and given to the next file that was born.
+fn give_inode_of_archive_to(bench: &Bench, name: &str, content: &[u8]) {
+    let archive = fs::File::options().write(true).open(bench.path("a.log.1.gz")).unwrap();
+    fs::rename(bench.path("a.log.1.gz"), bench.path("state/gone")).unwrap();
+    std::io::Write::write_all(&mut &archive, content).unwrap();
+    archive.set_len(content.len() as u64).unwrap();
+    fs::rename(bench.path("state/gone"), bench.path(name)).unwrap();
+}
+
 #[test]
 fn archive_that_is_written_under_a_passing_name_is_known_by_its_content() {
     let mut bench = read_300_lines();
@@ -108,16 +125,8 @@ fn archive_of_a_file_that_went_on_growing_is_not_read_besides() {
 #[test]
 fn file_that_got_the_inode_of_a_known_archive_is_read() {
     let mut bench = read_300_lines();
-    fs::copy(bench.path("a.log"), bench.path("state/a.log.1")).unwrap();
-    gzip(&bench, "state/a.log.1");
-    fs::rename(bench.path("state/a.log.1.gz"), bench.path("a.log.1.gz")).unwrap();
-    bench.wait_for_state(|bench| bench.skipped("archive_known") > 0);
-    // The same inode, as if it had been freed and given to the next file that was born.
-    let archive = fs::File::options().write(true).open(bench.path("a.log.1.gz")).unwrap();
-    fs::rename(bench.path("a.log.1.gz"), bench.path("state/gone")).unwrap();
-    std::io::Write::write_all(&mut &archive, text(&lines(301, 400)).as_bytes()).unwrap();
-    archive.set_len(text(&lines(301, 400)).len() as u64).unwrap();
-    fs::rename(bench.path("state/gone"), bench.path("b.log")).unwrap();
+    know_archive(&mut bench);
+    give_inode_of_archive_to(&bench, "b.log", text(&lines(301, 400)).as_bytes());
     assert_each_once(&mut bench, lines(1, 400));
 }
 
@@ -126,18 +135,10 @@ fn file_that_got_the_inode_of_a_known_archive_is_read() {
 fn archive_that_got_the_inode_of_a_known_one_is_read_before_the_next_start() {
     for name in ["b.log.1.gz", "a.log.1.gz"] {
         let mut bench = read_300_lines();
-        fs::copy(bench.path("a.log"), bench.path("state/a.log.1")).unwrap();
-        gzip(&bench, "state/a.log.1");
-        fs::rename(bench.path("state/a.log.1.gz"), bench.path("a.log.1.gz")).unwrap();
-        bench.wait_for_state(|bench| bench.skipped("archive_known") > 0);
+        know_archive(&mut bench);
         bench.append("state/b", &text(&lines(301, 600)));
         gzip(&bench, "state/b");
-        let archive = fs::File::options().write(true).open(bench.path("a.log.1.gz")).unwrap();
-        fs::rename(bench.path("a.log.1.gz"), bench.path("state/gone")).unwrap();
-        let other = fs::read(bench.path("state/b.gz")).unwrap();
-        std::io::Write::write_all(&mut &archive, &other).unwrap();
-        archive.set_len(other.len() as u64).unwrap();
-        fs::rename(bench.path("state/gone"), bench.path(name)).unwrap();
+        give_inode_of_archive_to(&bench, name, &fs::read(bench.path("state/b.gz")).unwrap());
         assert_each_once(&mut bench, lines(1, 600));
     }
 }

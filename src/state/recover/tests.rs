@@ -3,9 +3,8 @@
 
 use super::*;
 use crate::collector::{FileState, Resume};
-use crate::record::Level;
 use crate::state::checkpoints::Checkpoint;
-use crate::state::outbox::{Entry, Payloads};
+use crate::state::outbox::Entry;
 use crate::state::{Durability, State};
 
 const FINDINGS: u64 = 200;
@@ -28,15 +27,18 @@ fn position(finding: u64) -> Checkpoint {
 }
 
 fn find(state: &mut State, finding: u64) {
+    let alert = crate::alert::Alert {
+        id: format!("id-{finding}"),
+        ..crate::sample::alert()
+    };
     let entry = Entry {
-        alert_id: format!("id-{finding}"),
-        fingerprint: "f".into(),
-        severity: Level::Error,
         payload: format!("{{\"finding\":{finding},\"text\":\"{}\"}}", "x".repeat(300)).into(),
-        alert: std::sync::Arc::new(crate::sample::alert()),
+        alert: alert.into(),
     };
     let committed = state.commit(Durability::Full, |connection| {
-        outbox::push(connection, &mut Payloads::default(), "ops", &entry, 0)?;
+        // As to several alerters.
+        let shared = outbox::share(connection, &entry.payload)?;
+        outbox::push(connection, "ops", &entry, Some(shared), 0)?;
         match finding {
             0 => checkpoints::insert(connection, &position(0)).map(drop),
             _ => checkpoints::update(connection, 1, &position(finding)),
