@@ -311,10 +311,9 @@ impl Round<'_> {
                 page.last().map_or(i64::MAX, |d| d.seq)
             };
             self.memory.forget_absent(after_seq, reached, &page);
-            self.memory.settle(&page);
             let mut batch: Vec<Delivery> = Vec::new();
-            for delivery in page {
-                match self.memory.verdict(&delivery, self.clock.now()) {
+            for delivery in &page {
+                match self.memory.verdict(delivery, self.clock.now()) {
                     memory::Verdict::Due(delivery) => batch.push(delivery),
                     memory::Verdict::NotBefore(at) => due = Some(due.map_or(at, |d| d.min(at))),
                     memory::Verdict::Skip => {}
@@ -326,6 +325,7 @@ impl Round<'_> {
             if !batch.is_empty() && !self.send(batch) {
                 return Ok(Swept::Stopped);
             }
+            self.memory.settle(after_seq, &page);
             if last {
                 self.memory.end_round();
                 let due = due.into_iter().chain(self.apart_due).min();

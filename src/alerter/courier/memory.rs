@@ -90,12 +90,10 @@ impl Memory {
         self.settled
     }
 
-    /// Moves the beginning of the next sweep behind what was delivered in one run at the beginning of `page`, if the page
-    /// is where this sweep began. A seq never comes again, so that what is behind need not be remembered.
-    pub(super) fn settle(&mut self, page: &[Delivery]) {
-        let begins_here =
-            |delivery: &Delivery| self.done.range(..delivery.seq).next().is_none() && self.put_off.is_empty();
-        if !page.first().is_some_and(begins_here) {
+    /// Moves the beginning of the next sweep behind what was delivered in one run at the beginning of `page`, if all before
+    /// the page was. A seq never comes again, so that what is behind need not be remembered.
+    pub(super) fn settle(&mut self, after_seq: i64, page: &[Delivery]) {
+        if after_seq != self.settled {
             return;
         }
         let is_delivered = |delivery: &&Delivery| matches!(self.done.get(&delivery.seq), Some(Done::Delivered));

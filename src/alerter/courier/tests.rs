@@ -59,6 +59,25 @@ fn a_keeper_that_cannot_commit_makes_no_duplicates() {
     assert_eq!(world.delivered(), (1..=1500).collect::<Vec<i64>>());
 }
 
+/// More than are read at once wait behind one that fails, in order; what comes after them goes out meanwhile.
+#[test]
+fn what_waits_behind_one_that_fails_is_not_forgotten_for_what_overtook_it() {
+    for commits in [true, false] {
+        let queued = (1..=1400).map(|seq| (seq, if seq <= 700 { "down" } else { "up" }));
+        let world = Run {
+            queued: queued.collect(),
+            send: Send::Grouped,
+            commits,
+            batch_max: 64,
+            ..Run::default()
+        }
+        .against(|second, seq| if seq == 1 && second < 3000 { retry() } else { None });
+        let mut delivered = world.delivered();
+        delivered.sort_unstable();
+        assert_eq!(delivered, (1..=1400).collect::<Vec<i64>>(), "commits: {commits}");
+    }
+}
+
 #[test]
 fn a_named_time_is_waited_for() {
     let answer = |second, _| {
